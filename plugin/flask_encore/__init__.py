@@ -1,0 +1,1 @@
+"""Post-purchase offers for Flask shops."""

@@ -1,0 +1,1 @@
+"""Co-purchase recommendations from past baskets."""
