@@ -1,0 +1,137 @@
+"""A charge: the money side of one accepted offer, and the only table of what may follow what.
+
+The same rule stands in the database: `store.models` builds its CHECK from `ChargeStatus`, and `services.settling`
+builds the guard of its single UPDATE from `NEXT`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from flask_encore.domain.errors import IllegalTransition
+from flask_encore.domain.money import Money
+
+
+class ChargeStatus(StrEnum):
+    """Where the money of an accepted offer is."""
+
+    CLAIMED = "claimed"  #: the offer is accepted and stock reserved; Stripe knows nothing yet
+    INTENT = "intent"  #: an unconfirmed PaymentIntent exists and its id is committed
+    CONFIRMING = "confirming"  #: confirmation was asked for; the answer is not written yet
+    ACTION_REQUIRED = "action_required"  #: the bank wants the shopper to confirm
+    PROCESSING = "processing"  #: the bank took it and will answer later
+    UNKNOWN = "unknown"  #: a call ended without an answer; recovering asks Stripe what happened
+    FAILED = "failed"  #: the bank said no; another card may still be used on the same PaymentIntent
+    SUCCEEDED = "succeeded"  #: the money moved; the line belongs to the order
+    CANCELED = "canceled"  #: given up before any money moved; it never will
+    REFUNDING = "refunding"  #: a refund is asked for; its answer is not written yet
+    REFUNDED = "refunded"  #: the money went back in full
+    DISPUTED = "disputed"  #: the cardholder's bank disputes it
+
+
+_S = ChargeStatus
+_ANSWERS = frozenset({_S.SUCCEEDED, _S.ACTION_REQUIRED, _S.PROCESSING, _S.FAILED, _S.CANCELED})
+
+#: What may follow what. A status that maps to nothing is final.
+NEXT: dict[ChargeStatus, frozenset[ChargeStatus]] = {
+    _S.CLAIMED: frozenset({_S.INTENT, _S.CONFIRMING, _S.UNKNOWN, _S.CANCELED}),
+    _S.INTENT: _ANSWERS | {_S.CONFIRMING, _S.UNKNOWN},
+    _S.CONFIRMING: _ANSWERS | {_S.UNKNOWN},
+    _S.ACTION_REQUIRED: frozenset({_S.SUCCEEDED, _S.PROCESSING, _S.FAILED, _S.CANCELED}),
+    _S.PROCESSING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.UNKNOWN: _ANSWERS | {_S.INTENT, _S.CONFIRMING},
+    _S.FAILED: frozenset({_S.CONFIRMING, _S.ACTION_REQUIRED, _S.PROCESSING, _S.SUCCEEDED, _S.CANCELED}),
+    _S.SUCCEEDED: frozenset({_S.REFUNDING, _S.REFUNDED, _S.DISPUTED}),
+    _S.CANCELED: frozenset(),
+    _S.REFUNDING: frozenset({_S.REFUNDED, _S.SUCCEEDED, _S.DISPUTED}),
+    _S.REFUNDED: frozenset(),
+    _S.DISPUTED: frozenset(),
+}
+
+#: Money moved and was not given back: a second success is a duplicate, a first one after `CANCELED` is an alarm.
+PAID = frozenset({_S.SUCCEEDED, _S.REFUNDING, _S.REFUNDED, _S.DISPUTED})
+
+#: Nobody is waiting for these any more: neither the shopper nor the sweeper.
+SETTLED = frozenset({_S.SUCCEEDED, _S.CANCELED, _S.REFUNDED, _S.DISPUTED})
+
+
+def sources(status: ChargeStatus) -> frozenset[ChargeStatus]:
+    """Every status from which `NEXT` allows a move to *status*: the guard of settle's UPDATE."""
+    return frozenset(current for current, allowed in NEXT.items() if status in allowed)
+
+
+class Verdict(StrEnum):
+    """What to do with a reported outcome: three refusals that must not be confused."""
+
+    APPLY = "apply"  #: write it
+    DUPLICATE = "duplicate"  #: said before, or overtaken by something later; give the same answer again
+    ILLEGAL = "illegal"  #: the table forbids it: a bug of ours, or an object that is not what it says
+    DOUBLE_PAYMENT = "double_payment"  #: money moved on something we had given up: record and alarm
+
+
+def judge(current: ChargeStatus, reported: ChargeStatus) -> Verdict:
+    """What a report of *reported* means for a charge that is *current*.
+
+    Reports come late, twice and out of order (webhooks do), so an answer the charge has moved past is a duplicate.
+    """
+    if reported in NEXT[current]:
+        return Verdict.APPLY
+    if current is ChargeStatus.CANCELED and reported is ChargeStatus.SUCCEEDED:
+        return Verdict.DOUBLE_PAYMENT
+    if reported is current or current in PAID or current is ChargeStatus.CANCELED:
+        return Verdict.DUPLICATE
+    if reported in {ChargeStatus.INTENT, ChargeStatus.CONFIRMING, ChargeStatus.ACTION_REQUIRED}:
+        return Verdict.DUPLICATE
+    return Verdict.ILLEGAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """The charge row as read. Amount, currency, customer and card were frozen before any call (invariant I4).
+
+    Attributes:
+        id: Our key, equal to the offer's, so one offer can never have two (invariant I1).
+        payment_intent_ref: ``None`` until the id of the unconfirmed PaymentIntent is committed (invariant I2).
+        attempt: How many confirmations were asked for; part of their idempotency keys.
+        epoch: How many times creating was begun anew after a stored failure; part of create's idempotency key.
+        failure_code: The bank's decline code, or Stripe's error code; empty unless `FAILED`.
+        undo_until: Until when the shopper may undo, which is when the fulfilment hold ends; set by success.
+        hold_released_at: When the merchant was told to fulfil.
+        quarantine_reason: Why nothing automatic touches this charge any more; empty when all is well.
+        snapshot: What the shopper was shown (title, price block, card, locale), for fragments and evidence.
+    """
+
+    id: str
+    account: str
+    order_ref: str
+    sku: str
+    quantity: int
+    amount: Money
+    customer_ref: str
+    payment_method_ref: str
+    payment_method_type: str
+    status: ChargeStatus
+    payment_intent_ref: str | None
+    attempt: int
+    epoch: int
+    failure_code: str
+    accepted_at: datetime
+    expires_at: datetime
+    charged_at: datetime | None
+    undo_until: datetime | None
+    hold_released_at: datetime | None
+    quarantine_reason: str
+    snapshot: dict[str, Any]
+
+    def to(self, status: ChargeStatus) -> Charge:
+        """Move to *status*.
+
+        Raises:
+            IllegalTransition: If ``NEXT`` forbids the move.
+        """
+        if status not in NEXT[self.status]:
+            raise IllegalTransition(f"charge {self.id}: {self.status} -> {status}")
+        return replace(self, status=status)

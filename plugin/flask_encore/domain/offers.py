@@ -1,0 +1,150 @@
+"""An offer: one product proposed once to one paid order, and the decision behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from flask_encore.domain.errors import IllegalTransition
+from flask_encore.domain.money import Money
+
+#: The section in the shop's own thank-you page.
+THANK_YOU = "thank_you"
+
+
+class OfferStatus(StrEnum):
+    """What the shopper, or time, did with an offer."""
+
+    OPEN = "open"  #: may still be accepted or declined
+    ACCEPTED = "accepted"  #: the shopper said yes; a charge row exists
+    DECLINED = "declined"  #: the shopper said no
+    EXPIRED = "expired"  #: nobody answered in time, or it sold out first
+
+
+NEXT: dict[OfferStatus, frozenset[OfferStatus]] = {
+    OfferStatus.OPEN: frozenset({OfferStatus.ACCEPTED, OfferStatus.DECLINED, OfferStatus.EXPIRED}),
+    OfferStatus.ACCEPTED: frozenset(),
+    OfferStatus.DECLINED: frozenset(),
+    OfferStatus.EXPIRED: frozenset(),
+}
+
+
+def to(current: OfferStatus, status: OfferStatus) -> OfferStatus:
+    """Move an offer from *current* to *status*.
+
+    Raises:
+        IllegalTransition: If ``NEXT`` forbids the move.
+    """
+    if status not in NEXT[current]:
+        raise IllegalTransition(f"offer: {current} -> {status}")
+    return status
+
+
+class Outcome(StrEnum):
+    """How a decision ended. Every paid order that asks for an offer gets exactly one."""
+
+    OFFERED = "offered"  #: an offer was put on the page
+    HELD_OUT = "held_out"  #: the order is in the holdout; an offer existed and was not shown
+    INELIGIBLE = "ineligible"  #: nothing could be offered, for the reason given
+    ERROR = "error"  #: something of ours failed; the shop's page did not notice
+
+
+class Reason(StrEnum):
+    """Why a decision ended the way it did, in the words of the decision log."""
+
+    CHOSEN = "chosen"  #: the best candidate passed every filter
+    HOLDOUT = "holdout"  #: assigned to the holdout by the hash of its customer
+    PAYMENT_UNVERIFIED = "payment_unverified"  #: Stripe could not be asked about the payment yet
+    PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"  #: the PaymentIntent is not succeeded
+    PAYMENT_AMOUNT_MISMATCH = "payment_amount_mismatch"  #: the PaymentIntent's amount is not the order's total
+    PAYMENT_CURRENCY_MISMATCH = "payment_currency_mismatch"  #: the PaymentIntent's currency is not the order's
+    PAYMENT_MODE_MISMATCH = "payment_mode_mismatch"  #: a live payment on a test key, or the other way round
+    NO_CUSTOMER = "no_customer"  #: the PaymentIntent has no Stripe Customer, so its card cannot be charged again
+    PAYMENT_METHOD_NOT_SAVED = "payment_method_not_saved"  #: paid without setup_future_usage
+    PAYMENT_METHOD_NOT_REUSABLE = "payment_method_not_reusable"  #: a kind that cannot be charged with one click
+    NO_MODEL = "no_model"  #: nothing was trained yet: run ``flask encore train``
+    NO_CANDIDATE = "no_candidate"  #: the recommender had nothing to say about this basket
+    ALL_FILTERED = "all_filtered"  #: every candidate was sold out, inactive, of another currency or too cheap
+    ORDER_TOO_OLD = "order_too_old"  #: the page was opened long after the order was paid
+    RANKER_FAILED = "ranker_failed"  #: the recommender raised
+    RANKER_TIMEOUT = "ranker_timeout"  #: the recommender took longer than ENCORE_DECISION_BUDGET_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A product the ranker proposes, with the evidence for it.
+
+    Attributes:
+        score: Higher is better; comparable within one ranking only.
+        kind: ``co_purchase``, ``category`` or ``popularity``: what the score rests on.
+        because_of: The basket's product that carried it, for ``co_purchase``.
+        support: Orders that held both products.
+        of_orders: Orders that held *because_of*.
+        lift: How many times more often than chance; ``None`` when it is not a co-purchase.
+    """
+
+    sku: str
+    score: float
+    kind: str
+    because_of: str | None = None
+    support: int = 0
+    of_orders: int = 0
+    lift: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The candidate as the decision log keeps it."""
+        return {
+            "sku": self.sku,
+            "score": self.score,
+            "kind": self.kind,
+            "because_of": self.because_of,
+            "support": self.support,
+            "of_orders": self.of_orders,
+            "lift": self.lift,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBlock:
+    """What the shopper sees before the click, all of *quantity* pieces, tax included.
+
+    ``item - discount + shipping == total``; *total* is what will be charged, to the minor unit.
+    """
+
+    item: Money
+    discount: Money
+    shipping: Money
+    total: Money
+
+    def __post_init__(self) -> None:
+        if self.item - self.discount + self.shipping != self.total:
+            raise IllegalTransition(f"price block does not add up: {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One product at one price, proposed to one paid order, open until *expires_at*.
+
+    Attributes:
+        id: Our key; travels inside the signed token only.
+        why: The candidate's evidence, and the title of the basket's product that carried it.
+        card_brand: As Stripe names it (``visa``); *card_last4* are its last four digits.
+    """
+
+    id: str
+    order_ref: str
+    placement: str
+    sku: str
+    title: str
+    image_url: str | None
+    quantity: int
+    price: PriceBlock
+    discount_percent: int
+    candidate: Candidate
+    because_of_title: str | None
+    card_brand: str
+    card_last4: str
+    locale: str
+    expires_at: datetime

@@ -1,0 +1,197 @@
+"""What the host shop hands us: its products and its paid orders. Snapshots; Encore never changes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask_encore.domain.errors import CurrencyMismatch, InvalidInput
+from flask_encore.domain.money import Money
+
+#: Long enough for any shop's keys, short enough to index and to fit Stripe's metadata value (500 characters).
+MAX_REF = 200
+#: What a product title may hold; longer ones break cards and receipts.
+MAX_TITLE = 300
+#: A line of a million pieces is a typing mistake, and its product still fits 64-bit arithmetic.
+MAX_QUANTITY = 1_000_000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
+
+def checked_ref(name: str, value: object) -> str:
+    """*value* as someone else's key: a non-empty string without control characters.
+
+    Raises:
+        InvalidInput: Naming the field and the fix.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput(f"{name} has to be a non-empty string, got {value!r}.")
+    if len(value) > MAX_REF or _CONTROL.search(value):
+        raise InvalidInput(f"{name} has to be at most {MAX_REF} characters without control characters.")
+    return value
+
+
+def checked_title(value: object) -> str:
+    """*value* as text a shopper may see: control and direction-override characters removed, length limited."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"title has to be a string, got {value!r}.")
+    title = _CONTROL.sub(" ", value).strip()
+    if not title:
+        raise InvalidInput("title is empty.")
+    return title[:MAX_TITLE]
+
+
+def checked_quantity(value: object) -> int:
+    """*value* as a number of pieces, at least one."""
+    if type(value) is not int or not 1 <= value <= MAX_QUANTITY:
+        raise InvalidInput(f"quantity has to be a whole number from 1 to {MAX_QUANTITY}, got {value!r}.")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One thing the shop sells.
+
+    Attributes:
+        price: What it costs today, tax included.
+        stock: Units Encore may still sell; ``None`` when the shop does not count them.
+        cost: What it costs the merchant, for profit reports; same currency as *price*.
+        active: False hides it from offers.
+    """
+
+    sku: str
+    title: str
+    price: Money
+    stock: int | None = None
+    category: str | None = None
+    image_url: str | None = None
+    cost: Money | None = None
+    active: bool = True
+
+    def __post_init__(self) -> None:
+        checked_ref("sku", self.sku)
+        object.__setattr__(self, "title", checked_title(self.title))
+        if not isinstance(self.price, Money) or self.price.minor_units < 0:
+            raise InvalidInput(f"price of {self.sku} has to be Money of at least 0, got {self.price!r}.")
+        if self.stock is not None and (type(self.stock) is not int or self.stock < 0):
+            raise InvalidInput(f"stock of {self.sku} has to be None or a whole number of at least 0.")
+        if self.cost is not None and self.cost.currency != self.price.currency:
+            raise CurrencyMismatch(f"price and cost of {self.sku} are in different currencies.")
+        if self.image_url is not None and not self.image_url.startswith(("/", "https://", "http://")):
+            raise InvalidInput(f"image_url of {self.sku} has to start with / or https://.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One line of a paid order. *unit_price* is per piece, after the shop's own discounts."""
+
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Money
+
+    def __post_init__(self) -> None:
+        checked_ref("sku", self.sku)
+        object.__setattr__(self, "title", checked_title(self.title))
+        checked_quantity(self.quantity)
+        if not isinstance(self.unit_price, Money) or self.unit_price.minor_units < 0:
+            raise InvalidInput(f"unit_price of {self.sku} has to be Money of at least 0, got {self.unit_price!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidOrder:
+    """An order the shop has been paid for; final before any offer (invariant I9).
+
+    Attributes:
+        order_ref: The shop's key of the order.
+        placed_at: When, timezone-aware.
+        total: What the shopper paid, shipping and tax included; equals the PaymentIntent's amount.
+        payment_intent_ref: The Stripe PaymentIntent that paid it (``pi_…``).
+        customer_ref: The shop's key of the shopper, ``None`` for a guest.
+        country: Two-letter code, for targeting.
+        locale: Language tag of the page, such as ``de`` or ``en-GB``.
+    """
+
+    order_ref: str
+    placed_at: datetime
+    currency: str
+    lines: Sequence[OrderLine] = field()
+    total: Money
+    payment_intent_ref: str
+    customer_ref: str | None = None
+    country: str | None = None
+    locale: str = "en"
+
+    def __post_init__(self) -> None:
+        checked_ref("order_ref", self.order_ref)
+        checked_ref("payment_intent_ref", self.payment_intent_ref)
+        if self.customer_ref is not None:
+            checked_ref("customer_ref", self.customer_ref)
+        if not isinstance(self.placed_at, datetime) or self.placed_at.tzinfo is None:
+            raise InvalidInput("placed_at has to be a timezone-aware datetime.")
+        object.__setattr__(self, "currency", Money(0, self.currency).currency)
+        object.__setattr__(self, "lines", tuple(self.lines))
+        if not self.lines:
+            raise InvalidInput(f"order {self.order_ref} has no lines.")
+        if not isinstance(self.total, Money) or self.total.minor_units < 0:
+            raise InvalidInput(f"total of order {self.order_ref} has to be Money of at least 0, got {self.total!r}.")
+        if not isinstance(self.locale, str) or not self.locale or len(self.locale) > 35:
+            raise InvalidInput("locale has to be a language tag such as 'en' or 'de-AT'.")
+        for amount in (self.total, *(line.unit_price for line in self.lines)):
+            if amount.currency != self.currency:
+                raise CurrencyMismatch(
+                    f"order {self.order_ref} is in {self.currency}, but {amount} is not; "
+                    "hand Encore the amounts as they were charged."
+                )
+
+    @property
+    def skus(self) -> tuple[str, ...]:
+        """The distinct products of the order, in the order of its lines."""
+        return tuple(dict.fromkeys(line.sku for line in self.lines))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, the same for the same order whenever and wherever it is handed in."""
+        content = {
+            "order_ref": self.order_ref,
+            "placed_at": self.placed_at.timestamp(),
+            "currency": self.currency,
+            "lines": lines_to_json(self.lines),
+            "total": self.total.minor_units,
+            "payment_intent_ref": self.payment_intent_ref,
+            "customer_ref": self.customer_ref,
+            "country": self.country,
+            "locale": self.locale,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def lines_to_json(lines: Sequence[OrderLine]) -> list[dict[str, Any]]:
+    """Lines as the store keeps them; the inverse of `lines_from_json`."""
+    return [
+        {
+            "sku": line.sku,
+            "title": line.title,
+            "quantity": line.quantity,
+            "unit_price": line.unit_price.minor_units,
+        }
+        for line in lines
+    ]
+
+
+def lines_from_json(rows: Sequence[dict[str, Any]], currency: str) -> tuple[OrderLine, ...]:
+    """Lines as the order had them; the inverse of `lines_to_json`."""
+    return tuple(
+        OrderLine(
+            sku=row["sku"],
+            title=row["title"],
+            quantity=row["quantity"],
+            unit_price=Money(row["unit_price"], currency),
+        )
+        for row in rows
+    )

@@ -1,0 +1,238 @@
+"""What the journey needs from outside: slow, paid for or random things. The database is not among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from flask_encore.domain.money import Money
+from flask_encore.domain.offers import Candidate
+
+
+class Clock(Protocol):
+    """Tells the time; an argument everywhere, so that tests own it."""
+
+    def __call__(self) -> datetime:
+        """Now, timezone-aware, in UTC."""
+        ...
+
+
+class Ranker(Protocol):
+    """Ranks what goes with a basket."""
+
+    @property
+    def version(self) -> str:
+        """Name of the model in use; empty when nothing was trained."""
+        ...
+
+    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
+        """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """What a training run did. Hit rates are of the held-out last orders, 0 to 1."""
+
+    version: str
+    orders: int
+    lines: int
+    products: int
+    seconds: float
+    hit_rate_at_3: float
+    popularity_hit_rate_at_3: float
+
+
+#: order_ref, sku, quantity, customer_ref, Unix time. Lines sold by an offer are already left out.
+TrainingLine = tuple[str, str, int, str | None, float | None]
+
+
+class Trainer(Protocol):
+    """Learns a model from order lines and puts it live in one atomic step."""
+
+    def train(
+        self,
+        lines: Iterable[TrainingLine],
+        *,
+        categories: Mapping[str, str],
+        now: datetime,
+        progress: Callable[[float], None] | None = None,
+    ) -> TrainingReport:
+        """Train, evaluate against popularity on the last orders, save, swap. *progress* hears fractions, 0 to 1."""
+        ...
+
+
+class IntentStatus(StrEnum):
+    """A PaymentIntent's status, in Stripe's words; they stop at this border."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    REQUIRES_CAPTURE = "requires_capture"
+    CANCELED = "canceled"
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSnapshot:
+    """What Stripe says about the payment of the original order. The caller's word is never taken for these.
+
+    Attributes:
+        customer_ref: Stripe Customer, ``None`` when the payment has none.
+        payment_method_ref: ``None`` when there is none.
+        payment_method_type: Such as ``card``; empty when there is no payment method.
+        attached: Whether the payment method is saved to that customer, so it can be charged again.
+    """
+
+    payment_intent_ref: str
+    status: IntentStatus
+    amount: Money
+    livemode: bool
+    customer_ref: str | None
+    payment_method_ref: str | None
+    payment_method_type: str
+    attached: bool
+    card_brand: str
+    card_last4: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRequest:
+    """What an unconfirmed PaymentIntent is created from; all of it frozen in the charge row (invariant I4)."""
+
+    amount: Money
+    customer_ref: str
+    payment_method_ref: str
+    payment_method_type: str
+    description: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSnapshot:
+    """A PaymentIntent as Stripe last told it.
+
+    Attributes:
+        failure_code: Decline code, else error code, of the last failed attempt; empty when there was none.
+        client_secret: Handed to the page that owns the offer, never stored or logged.
+        amount_received: Minor units that really moved.
+    """
+
+    ref: str
+    status: IntentStatus
+    amount: Money
+    amount_received: int
+    customer_ref: str | None
+    payment_method_ref: str | None
+    livemode: bool
+    created: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    failure_code: str = ""
+    client_secret: str = field(default="", repr=False)
+
+
+class RefundStatus(StrEnum):
+    """A refund's status, in Stripe's words."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundSnapshot:
+    """A refund as Stripe last told it."""
+
+    ref: str
+    status: RefundStatus
+    amount: Money
+    payment_intent_ref: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayEvent:
+    """A verified webhook. Only its identity is used: what it says is read anew from Stripe (invariant I6).
+
+    Attributes:
+        object_ref: The id of the object it is about (``pi_…``, ``re_…``, ``dp_…``).
+        payment_intent_ref: The PaymentIntent that object belongs to; ``None`` when there is none.
+    """
+
+    id: str
+    type: str
+    object_ref: str
+    payment_intent_ref: str | None
+    livemode: bool
+    account: str | None
+
+
+class Gateway(Protocol):
+    """Moves money. Every method is one HTTP call, without retries, outside any database transaction.
+
+    Raises:
+        GatewayUnknown: It may or may not have been executed.
+        GatewayBusy: It was not executed; repeat with the same key.
+        GatewayRefused: It was not executed and will not be.
+    """
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        ...
+
+    def payment(self, payment_intent_ref: str) -> PaymentSnapshot:
+        """The original order's payment, with its payment method."""
+        ...
+
+    def create_intent(self, request: IntentRequest, *, idempotency_key: str) -> IntentSnapshot:
+        """Create an UNCONFIRMED PaymentIntent. Moves no money."""
+        ...
+
+    def confirm_intent(self, ref: str, *, idempotency_key: str, return_url: str) -> IntentSnapshot:
+        """Confirm a PaymentIntent on-session. A bank's no is an answer (status and failure_code), not an error."""
+        ...
+
+    def intent(self, ref: str) -> IntentSnapshot:
+        """The PaymentIntent as it stands now."""
+        ...
+
+    def cancel_intent(self, ref: str, *, idempotency_key: str) -> IntentSnapshot:
+        """Cancel a PaymentIntent; when it cannot be cancelled any more, answer how it stands instead."""
+        ...
+
+    def intents_of(self, customer_ref: str, *, created_since: int) -> Sequence[IntentSnapshot]:
+        """The customer's PaymentIntents created at or after a Unix time, by the strongly consistent list API."""
+        ...
+
+    def refund(
+        self, payment_intent_ref: str, amount: Money, *, idempotency_key: str, metadata: Mapping[str, str]
+    ) -> RefundSnapshot:
+        """Give *amount* back. Stripe's own guard refuses more than was charged."""
+        ...
+
+    def refunds_of(self, payment_intent_ref: str) -> Sequence[RefundSnapshot]:
+        """All refunds of a PaymentIntent, newest first."""
+        ...
+
+    def is_disputed(self, payment_intent_ref: str) -> bool:
+        """Whether the charge of this PaymentIntent is disputed."""
+        ...
+
+    def event(self, body: bytes, signature: str) -> GatewayEvent:
+        """Verify and parse a webhook against every configured secret.
+
+        Raises:
+            SignatureInvalid: For anything that is not a well-formed, freshly and rightly signed v1 event.
+        """
+        ...
+
+    def doctor(self) -> Mapping[str, Any]:
+        """Facts about the account for ``flask encore doctor``: account id, livemode, webhook endpoints."""
+        ...
