@@ -174,7 +174,7 @@ class _SettingsSchema(Schema):
     thank_you = ma.Dict(
         keys=ma.String(),
         values=ma.String(),
-        error_messages={"invalid": "has to be a dict such as {'shop.thank_you': 'order_id'}."},
+        error_messages={"invalid": "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."},
     )
     discount_percent = _whole(0, 100, "percent")
     holdout_percent = ma.Float(
