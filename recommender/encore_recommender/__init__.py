@@ -1,1 +1,32 @@
-"""Co-purchase recommendations from past baskets."""
+"""Co-purchase recommendations from past baskets.
+
+Serving (`CoPurchaseModel`, `load`) needs numpy alone. `CoPurchase`, which trains, is imported on first use
+because it brings scikit-learn and scipy, which a web worker has no business waiting for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from encore_recommender.baskets import BadBaskets, Baskets
+from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+
+if TYPE_CHECKING:
+    from encore_recommender.copurchase import CoPurchase
+
+__all__ = [
+    "BadBaskets",
+    "Baskets",
+    "CoPurchase",
+    "CoPurchaseModel",
+    "Explanation",
+    "Recommendations",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CoPurchase":
+        from encore_recommender.copurchase import CoPurchase
+
+        return CoPurchase
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,249 @@
+"""Baskets: what was bought together, as arrays, validated once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encore_recommender import ids
+
+
+class BadBaskets(ValueError):
+    """The order lines cannot be made into baskets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Baskets:
+    """Orders and their lines: orders oldest first, at most one line per order and product.
+
+    Make one with `from_rows` or `from_columns`; the constructor takes arrays that are already in
+    shape. Orders with no known time keep the order in which they were first seen.
+    """
+
+    skus: tuple[str, ...]
+    """The products, sorted; `items` points here."""
+    start: NDArray[np.int64]
+    """n_orders + 1 offsets: order i holds lines `start[i]:start[i + 1]`."""
+    items: NDArray[np.int32]
+    """Per line, the product; ascending within an order."""
+    quantities: NDArray[np.int64]
+    """Per line, units bought, at least 1."""
+    upsell: NDArray[np.bool_]
+    """Per line, true where only an offer sold it. Such lines never train."""
+    times: NDArray[np.float64] | None = None
+    """Per order, Unix seconds, not decreasing; None when no order has a time."""
+    customers: NDArray[np.int32] | None = None
+    """Per order, an index into `customer_refs`, -1 where unknown; None when none is known."""
+    customer_refs: tuple[str, ...] = ()
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Category per SKU; may name products nobody bought yet, may be empty."""
+
+    @property
+    def n_orders(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def n_lines(self) -> int:
+        return len(self.items)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Lines per order."""
+        return np.diff(self.start)
+
+    @property
+    def order_of_line(self) -> NDArray[np.int64]:
+        """Per line, the order it belongs to."""
+        return np.repeat(np.arange(self.n_orders), self.sizes)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Sequence[Any]], *, categories: Mapping[str, str] | None = None) -> Baskets:
+        """Build from lines `(order_ref, sku[, quantity[, customer_ref[, unix_time[, upsell]]]])`.
+
+        Every row has the same length. See `from_columns` for what each column may hold.
+
+        Raises:
+            BadBaskets: Rows of different lengths, fewer than 2 or more than 6 columns, or a bad value.
+        """
+        try:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+        except ValueError:
+            raise BadBaskets("the rows do not all have the same number of columns") from None
+        if not columns:
+            columns = [[], []]
+        if not 2 <= len(columns) <= 6:
+            raise BadBaskets(f"a row has 2 to 6 columns, order_ref and sku first; these have {len(columns)}")
+        names = ("quantities", "customers", "times", "upsell")
+        optional = dict(zip(names, columns[2:], strict=False))
+        return cls.from_columns(columns[0], columns[1], categories=categories, **optional)
+
+    @classmethod
+    def from_columns(
+        cls,
+        order_refs: Sequence[str],
+        skus: Sequence[str],
+        *,
+        quantities: Sequence[int] | NDArray[Any] | None = None,
+        customers: Sequence[str | None] | None = None,
+        times: Sequence[float | None] | NDArray[Any] | None = None,
+        upsell: Sequence[bool] | NDArray[Any] | None = None,
+        categories: Mapping[str, str] | None = None,
+    ) -> Baskets:
+        """Build from columns of one length, one entry per order line, in any order.
+
+        Lines that repeat a product within an order are merged: quantities add up, and the line counts
+        as an upsell only if every part of it was one. An order's time is that of its earliest line;
+        where some orders have a time, an order without one counts as the oldest. Returns are not
+        baskets: leave them out.
+
+        Args:
+            order_refs: The shop's order references, not empty.
+            skus: Product references, not empty.
+            quantities: Units, at least 1; 1 where not given.
+            customers: The shop's customer references, or None where unknown.
+            times: Unix seconds, or None (or NaN) where unknown.
+            upsell: True where the line was sold by an offer.
+            categories: Category per SKU.
+
+        Raises:
+            BadBaskets: Columns of different lengths, or a value out of range, with its row number.
+        """
+        order_refs, skus = _texts(order_refs, "order_ref"), _texts(skus, "sku")
+        n = len(order_refs)
+        for name, column in (("sku", skus), ("quantity", quantities), ("customer", customers), ("time", times)):
+            if column is not None and len(column) != n:
+                raise BadBaskets(f"the {name} column has {len(column)} entries, order_ref has {n}")
+        if upsell is not None and len(upsell) != n:
+            raise BadBaskets(f"the upsell column has {len(upsell)} entries, order_ref has {n}")
+
+        _, order = ids.encode_in_order_seen(order_refs)
+        names, item = ids.encode(skus)
+        units = _quantities(quantities, n)
+        sold_by_offer = np.zeros(n, dtype=np.bool_) if upsell is None else np.asarray(upsell, dtype=np.bool_)
+        n_orders = int(order.max()) + 1 if n else 0
+        order_times = _order_times(times, order, n_orders)
+        oldest_first = np.arange(n_orders) if order_times is None else np.argsort(order_times, kind="stable")
+        rank = np.empty(n_orders, dtype=np.int64)
+        rank[oldest_first] = np.arange(n_orders)
+
+        key = rank[order] * max(len(names), 1) + item
+        kept, first_line, line_of = np.unique(key, return_index=True, return_inverse=True)
+        merged = np.zeros(len(kept), dtype=np.int64)
+        np.add.at(merged, line_of, units)
+        ordinary = np.bincount(line_of, weights=~sold_by_offer, minlength=len(kept)) > 0
+        start = np.zeros(n_orders + 1, dtype=np.int64)
+        np.cumsum(np.bincount(rank[order][first_line], minlength=n_orders), out=start[1:])
+        customer_refs, customer_codes = _order_customers(customers, order, n_orders)
+        return cls(
+            skus=names,
+            start=start,
+            items=item[first_line],
+            quantities=merged,
+            upsell=~ordinary,
+            times=None if order_times is None else order_times[oldest_first],
+            customers=None if customer_codes is None else customer_codes[oldest_first],
+            customer_refs=customer_refs,
+            categories=dict(categories or {}),
+        )
+
+    def take(self, orders: NDArray[Any]) -> Baskets:
+        """The chosen orders, in the order given; `orders` holds indices or one flag per order."""
+        chosen = np.flatnonzero(orders) if orders.dtype == np.bool_ else orders.astype(np.int64)
+        sizes = self.sizes[chosen]
+        start = np.zeros(len(chosen) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=start[1:])
+        lines = np.repeat(self.start[chosen] - start[:-1], sizes) + np.arange(start[-1])
+        return self._with_lines(start, lines, chosen)
+
+    def without_upsell(self) -> Baskets:
+        """The same orders without the lines an offer sold; an order left empty is dropped.
+
+        Without this the recommender would learn from its own offers and praise them more each night.
+        """
+        if not self.upsell.any():
+            return self
+        kept = np.flatnonzero(~self.upsell)
+        sizes = np.bincount(self.order_of_line[kept], minlength=self.n_orders)
+        filled = np.flatnonzero(sizes)
+        start = np.zeros(len(filled) + 1, dtype=np.int64)
+        np.cumsum(sizes[filled], out=start[1:])
+        return self._with_lines(start, kept, filled)
+
+    def skus_of(self, order: int) -> list[str]:
+        """The products of one order, sorted."""
+        return [self.skus[item] for item in self.items[self.start[order] : self.start[order + 1]].tolist()]
+
+    def _with_lines(self, start: NDArray[np.int64], lines: NDArray[Any], orders: NDArray[Any]) -> Baskets:
+        return Baskets(
+            skus=self.skus,
+            start=start,
+            items=self.items[lines],
+            quantities=self.quantities[lines],
+            upsell=self.upsell[lines],
+            times=None if self.times is None else self.times[orders],
+            customers=None if self.customers is None else self.customers[orders],
+            customer_refs=self.customer_refs,
+            categories=self.categories,
+        )
+
+
+def _texts(column: Sequence[str], name: str) -> Sequence[str]:
+    values = column.tolist() if isinstance(column, np.ndarray) else column
+    if all(type(value) is str and value for value in set(map(_as_key, values))):
+        return values
+    row = next(i for i, value in enumerate(values) if type(value) is not str or not value)
+    raise BadBaskets(f"row {row}: {name} must be a text that is not empty, not {values[row]!r}")
+
+
+def _as_key(value: object) -> object:
+    """Something a set can hold, so that each distinct name is looked at once."""
+    return value if type(value) is str else ""
+
+
+def _quantities(column: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np.int64]:
+    if column is None:
+        return np.ones(n, dtype=np.int64)
+    values = np.asarray(column)
+    if n and values.dtype.kind not in "iu":
+        raise BadBaskets(f"quantities must be whole numbers, not {values.dtype}")
+    units = values.astype(np.int64)
+    bad = np.flatnonzero(units < 1)
+    if len(bad):
+        raise BadBaskets(f"row {bad[0]}: quantity must be at least 1, not {units[bad[0]]}; leave returns out")
+    return units
+
+
+def _order_times(
+    column: Sequence[float | None] | NDArray[Any] | None, order: NDArray[np.int32], n_orders: int
+) -> NDArray[np.float64] | None:
+    if column is None:
+        return None
+    try:
+        seconds = np.asarray(column, dtype=np.float64)  # None becomes NaN
+    except (TypeError, ValueError):
+        raise BadBaskets("times must be Unix seconds, or None where unknown") from None
+    known = np.isfinite(seconds)
+    if bool(np.isinf(seconds).any()):
+        raise BadBaskets(f"row {int(np.flatnonzero(np.isinf(seconds))[0])}: time must be finite")
+    if not known.any():
+        return None
+    earliest = np.full(n_orders, np.inf)
+    np.minimum.at(earliest, order[known], seconds[known])
+    earliest[np.isinf(earliest)] = seconds[known].min()
+    return earliest
+
+
+def _order_customers(
+    column: Sequence[str | None] | None, order: NDArray[np.int32], n_orders: int
+) -> tuple[tuple[str, ...], NDArray[np.int32] | None]:
+    known = [i for i, ref in enumerate(column) if ref] if column is not None else []
+    if column is None or not known:
+        return (), None
+    refs, codes = ids.encode([str(column[i]) for i in known])
+    per_order = np.full(n_orders, -1, dtype=np.int32)
+    per_order[order[known][::-1]] = codes[::-1]  # the first line that names a customer wins
+    return refs, per_order
