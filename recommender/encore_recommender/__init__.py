@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from encore_recommender.baskets import BadBaskets, Baskets
 from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+from encore_recommender.persistence import ModelRefused, Provenance, load, save
 
 if TYPE_CHECKING:
     from encore_recommender.copurchase import CoPurchase
@@ -20,7 +21,11 @@ __all__ = [
     "CoPurchase",
     "CoPurchaseModel",
     "Explanation",
+    "ModelRefused",
+    "Provenance",
     "Recommendations",
+    "load",
+    "save",
 ]
 
 

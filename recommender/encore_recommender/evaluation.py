@@ -84,21 +84,30 @@ def fingerprints(baskets: Baskets, *, seed: int) -> NDArray[np.uint64]:
     return sums ^ (sums >> np.uint64(31))
 
 
-def queries(test: Baskets, *, context: Context = "all", limit: int = 5_000, seed: int = 0) -> list[Query]:
+def queries(
+    test: Baskets, *, context: Context = "all", limit: int = 5_000, rounds: int = 1, seed: int = 0
+) -> list[Query]:
     """Hide one line of each order of two lines or more; which one follows from the order's products and the seed.
 
-    At most `limit` orders are asked, those with the lowest fingerprints.
+    Args:
+        test: Orders not taught.
+        context: Show all the other lines, or one of them.
+        limit: At most so many queries.
+        rounds: Ask each order so often, with another draw each time, so that a short history is not judged
+            by luck.
+        seed: Of the draws.
     """
-    prints = fingerprints(test, seed=seed)
+    asked: list[Query] = []
     askable = np.flatnonzero(test.sizes >= 2)
-    chosen = askable[np.argsort(prints[askable], kind="stable")][:limit]
-    asked = []
-    for order in np.sort(chosen).tolist():
-        lines = test.skus_of(order)
-        draw = int(prints[order]) >> 8
-        hidden = lines.pop(draw % len(lines))
-        shown = lines if context == "all" else [lines[(draw // 10_007) % len(lines)]]
-        asked.append(Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden))
+    for turn in range(rounds):
+        prints = fingerprints(test, seed=seed + turn)
+        chosen = askable[np.argsort(prints[askable], kind="stable")][: limit - len(asked)]
+        for order in np.sort(chosen).tolist():
+            lines = test.skus_of(order)
+            draw = int(prints[order]) >> 8
+            hidden = lines.pop(draw % len(lines))
+            shown = lines if context == "all" else [lines[(draw // 10_007) % len(lines)]]
+            asked.append(Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden))
     return asked
 
 

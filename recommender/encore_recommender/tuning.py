@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,13 +28,19 @@ ENOUGH_QUERIES = 50
 ORDERS_FOR_CHOICE = 100_000
 
 
+#: Assortments turn over. Four months helped on every history with times; without times it does nothing.
+HALF_LIFE_DAYS = 120.0
+
+Scorer = ShrunkLift | AsymmetricCosine
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One way to fill a table: how orders are weighted, and how a pair's counts become a score."""
 
-    scorer: ShrunkLift | AsymmetricCosine
+    scorer: Scorer
     basket_exponent: float
-    half_life_days: float | None = None
+    half_life_days: float | None = HALF_LIFE_DAYS
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -44,29 +49,23 @@ class Setting:
         return {"scorer": type(self.scorer).__name__, **numbers, **weights}
 
 
-#: One line known: what else do buyers of this take? On nine public order histories the shrunken
-#: conditional was best or within noise of it, and it degrades to the best-sellers where data is thin.
+#: One line known: what else do buyers of this take? On public order histories the shrunken conditional
+#: is best or within noise of it, and it degrades to the best-sellers where data is thin.
 DEFAULT_ONE = Setting(scorer=ShrunkLift(strength=20.0), basket_exponent=1.0)
 
 #: Several lines known: the best sum of neighbours that needs only counts, on the same histories.
-DEFAULT_MANY = Setting(scorer=AsymmetricCosine(asymmetry=0.8, locality=3.0), basket_exponent=0.5)
+DEFAULT_MANY = Setting(scorer=AsymmetricCosine(asymmetry=0.9, locality=3.0), basket_exponent=0.5)
 
-#: Assortments turn over: four months is where recency helps most on gift shops, and no time at all on bakeries.
-HALF_LIVES: tuple[float | None, ...] = (None, 120.0)
 EXPONENTS = (0.5, 1.0)
-
-#: Below this span of days a half-life of months cannot be told from none.
-DAYS_TO_TELL_RECENCY = 60.0
-
-ONE_SCORERS = (
+ONE_SCORERS: tuple[Scorer, ...] = (
     ShrunkLift(strength=5.0),
     ShrunkLift(strength=20.0),
     ShrunkLift(strength=80.0),
     AsymmetricCosine(asymmetry=0.8, locality=1.0),
 )
-MANY_SCORERS = (
+MANY_SCORERS: tuple[Scorer, ...] = (
     AsymmetricCosine(asymmetry=0.7, locality=3.0),
-    AsymmetricCosine(asymmetry=0.8, locality=3.0),
+    AsymmetricCosine(asymmetry=0.9, locality=3.0),
     AsymmetricCosine(asymmetry=0.8, locality=1.0),
 )
 
@@ -93,26 +92,16 @@ def choose(baskets: Baskets, build: Build, *, seed: int, progress: Callable[[flo
     many = [query for query in many if len(query.basket) > 1]
     gains_one: dict[Setting, NDArray[np.float64]] = {}
     gains_many: dict[Setting, NDArray[np.float64]] = {}
-    weightings = list(_weightings(recent))
     if len(one) >= ENOUGH_QUERIES:
-        for done, (exponent, half_life) in enumerate(weightings):
-            settings = {
-                scorer: Setting(scorer=scorer, basket_exponent=exponent, half_life_days=half_life)
-                for scorer in dict.fromkeys(ONE_SCORERS + MANY_SCORERS)
-            }
+        for done, exponent in enumerate(EXPONENTS):
+            scorers = dict.fromkeys(ONE_SCORERS + MANY_SCORERS)
+            settings = {scorer: Setting(scorer=scorer, basket_exponent=exponent) for scorer in scorers}
             models = build(taught, list(settings.values()))
             gains_one.update({settings[s]: _gains(models[settings[s]], one) for s in ONE_SCORERS})
             gains_many.update({settings[s]: _gains(models[settings[s]], many) for s in MANY_SCORERS})
-            progress((done + 1) / len(weightings))
+            progress((done + 1) / len(EXPONENTS))
     progress(1.0)
     return _best(gains_one, DEFAULT_ONE), _best(gains_many, DEFAULT_MANY)
-
-
-def _weightings(baskets: Baskets) -> Iterator[tuple[float, float | None]]:
-    timed = baskets.times is not None and baskets.n_orders > 0
-    span_days = float(np.ptp(baskets.times)) / 86_400.0 if timed and baskets.times is not None else 0.0
-    half_lives = HALF_LIVES if span_days >= DAYS_TO_TELL_RECENCY else (None,)
-    return product(EXPONENTS, half_lives)
 
 
 def _gains(model: CoPurchaseModel, questions: Sequence[evaluation.Query]) -> NDArray[np.float64]:

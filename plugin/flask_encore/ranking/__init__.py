@@ -1,0 +1,1 @@
+"""Adapts encore_recommender to the Ranker and Trainer ports. Only the wiring imports it."""

@@ -1,0 +1,118 @@
+"""Serves the live co-purchase model through the Ranker port, and follows it when a new one is put live."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from encore_recommender.model import CoPurchaseModel
+from encore_recommender.persistence import CURRENT, ModelRefused, load
+from flask_encore.domain.offers import Candidate
+
+_log = logging.getLogger(__name__)
+
+#: A new model is served at most this many seconds after it was put live.
+CHECK_SECONDS = 1.0
+
+#: A refused model is looked at again this often, in case the refusal was the disk's mood and not the file's.
+RETRY_SECONDS = 60.0
+
+_Stamp = tuple[int, int, int]
+
+
+class CoPurchaseRanker:
+    """Ranks with the model under a directory. Safe to share between threads; a reader never waits.
+
+    At most once a second one of the readers looks whether the live model was replaced, and if so opens it.
+    A model that is refused changes nothing: the last good one stays, `problem` says why, and the log too.
+    Without any model it ranks nothing.
+
+    Args:
+        model_dir: Where `CoPurchaseTrainer` puts its models; need not exist yet.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, model_dir: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._model_dir = model_dir
+        self._clock = clock
+        self._model: CoPurchaseModel | None = None
+        self._stamp: _Stamp | None = None
+        self._problem = ""
+        self._look_at = self._retry_at = clock()
+        self._looking = threading.Lock()
+        self._follow()
+
+    @property
+    def version(self) -> str:
+        """Name of the model in use; empty when nothing was trained."""
+        self._follow()
+        return self._model.version if self._model is not None else ""
+
+    @property
+    def problem(self) -> str:
+        """Why the newest model is not in use, as a sentence with the fix; empty when all is well."""
+        self._follow()
+        return self._problem
+
+    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
+        """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say.
+
+        Unknown products in the basket carry no score. An answer always comes from one model.
+        """
+        self._follow()
+        model = self._model
+        if model is None:
+            return ()
+        found = model.recommend(basket, k=k, exclude=exclude)
+        return tuple(
+            Candidate(
+                sku=sku,
+                score=score,
+                kind=why.kind,
+                because_of=why.because_of,
+                support=why.support,
+                of_orders=why.of_orders,
+                lift=why.lift,
+            )
+            for sku, score, why in zip(found.ids, found.scores, found.explanations, strict=True)
+        )
+
+    def _follow(self) -> None:
+        """Open the live model if it was replaced; whoever finds another thread at it goes on with the old one."""
+        now = self._clock()
+        if now < self._look_at or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._look_at = now + CHECK_SECONDS
+            stamp = self._live_stamp()
+            if stamp == self._stamp and (not self._problem or now < self._retry_at):
+                return
+            # Taken before reading: a swap while reading is then seen as a change next time.
+            self._stamp = stamp
+            self._retry_at = now + RETRY_SECONDS
+            self._open()
+        finally:
+            self._looking.release()
+
+    def _open(self) -> None:
+        try:
+            self._model = load(self._model_dir)
+        except ModelRefused as refusal:
+            if str(refusal) != self._problem:
+                kept = f"keeping {self._model.version}" if self._model is not None else "ranking nothing"
+                _log.warning("%s (%s)", refusal, kept)
+            self._problem = str(refusal)
+        else:
+            self._problem = ""
+            _log.info("serving co-purchase model %s", self._model.version)
+
+    def _live_stamp(self) -> _Stamp | None:
+        """Changes whenever CURRENT is replaced; None while there is none."""
+        try:
+            found = (self._model_dir / CURRENT).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
