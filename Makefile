@@ -12,9 +12,12 @@ UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
   VENV = uv venv --quiet --clear --python "$(PYTHON)" .venv
   PIP = uv pip install --quiet --python $(BIN)/python
+  HAVE_PIP = true
 else
   VENV = $(PYTHON) -m venv --clear .venv
   PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+  # A .venv that uv made has no pip; Python brings one along.
+  HAVE_PIP = $(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip >/dev/null
 endif
 INSTALL = $(PIP) --no-deps --require-hashes
 # The project itself needs no hash: it is this folder. Its build tool is already installed, from the same list.
@@ -57,6 +60,7 @@ clean: ## remove .venv, the demo's data and everything built
 # Stamps: a step runs again when the file that decides its result is newer.
 .venv/.runs: constraints.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the demo needs into .venv (once)"
+	@$(HAVE_PIP)
 	@sed '/^# ==== development only/q' constraints.txt > .venv/runs.txt
 	@$(INSTALL) -r .venv/runs.txt
 	@$(INSTALL_SELF)
@@ -64,6 +68,7 @@ clean: ## remove .venv, the demo's data and everything built
 
 .venv/.develops: constraints.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what tests and linters need into .venv (once)"
+	@$(HAVE_PIP)
 	@$(INSTALL) -r constraints.txt
 	@$(INSTALL_SELF)
 	@touch .venv/.runs $@
