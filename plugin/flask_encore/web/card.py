@@ -1,0 +1,104 @@
+"""The offer section as HTML: plain values in, markup out. No database, no Stripe, no request, no clock."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from flask_encore.domain.money import Money
+from flask_encore.web.contexts import CardState, OfferCard
+from flask_encore.web.phrases import phrases_for
+
+#: State -> the template in ``encore/offer/`` that draws it. "waiting" ends by itself: the element asks until it does.
+VIEWS = {
+    CardState.OPEN: "open",
+    CardState.CHARGING: "waiting",
+    CardState.ACTION_REQUIRED: "action_required",
+    CardState.FAILED: "failed",
+    CardState.UNKNOWN: "waiting",
+    CardState.CHARGED: "charged",
+    CardState.UNDOING: "waiting",
+    CardState.UNDONE: "closed",
+    CardState.DECLINED: "closed",
+    CardState.EXPIRED: "closed",
+    CardState.SOLD_OUT: "closed",
+    CardState.CANCELED: "closed",
+}
+
+#: Stripe's brand -> the name printed on the card.
+BRANDS = {
+    "amex": "American Express",
+    "cartes_bancaires": "Cartes Bancaires",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "eftpos_au": "eftpos",
+    "jcb": "JCB",
+    "link": "Link",
+    "mastercard": "Mastercard",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+}
+
+#: Codes the shopper can do something about -> the sentence that says what. All others share one plain sentence: a bank
+#: that reports a card stolen must not be quoted.
+FAILURES = {
+    "authentication_required": "failed.authentication",
+    "expired_card": "failed.expired",
+    "incorrect_cvc": "failed.cvc",
+    "insufficient_funds": "failed.funds",
+    "invalid_cvc": "failed.cvc",
+    "issuer_not_available": "failed.try_later",
+    "payment_intent_authentication_failure": "failed.authentication",
+    "processing_error": "failed.try_later",
+    "try_again_later": "failed.try_later",
+}
+
+
+def render_section(card: OfferCard, *, environment: Environment | None = None) -> Markup:
+    """The whole ``<encore-offer>`` section, to be put into the host's page as it is.
+
+    Args:
+        environment: Of a host that overrides ``encore/offer/*.html``; has to autoescape. Default is ours.
+    """
+    return Markup(_render("encore/offer/section.html", card, environment))  # noqa: S704 - the template autoescapes
+
+
+def render_fragment(card: OfferCard, *, environment: Environment | None = None) -> str:
+    """Only what changes with the state: the answer to the custom element's request."""
+    return _render("encore/offer/fragment.html", card, environment)
+
+
+def card_name(brand: str, last4: str) -> str:
+    """``Visa •••• 4242``; only the brand when there are no digits."""
+    name = BRANDS.get(brand, brand.replace("_", " ").title())
+    return f"{name} •••• {last4}".strip() if last4 else name
+
+
+def _render(template: str, card: OfferCard, environment: Environment | None) -> str:
+    say = phrases_for(card.locale)
+    context: dict[str, Any] = {
+        "card": card,
+        "say": say,
+        "money": say.money,
+        "total": say.money(card.total),
+        "discount": say.money(Money(-card.discount.minor_units, card.discount.currency)),
+        "card_name": card_name(card.card_brand, card.card_last4),
+        "view": VIEWS[card.state],
+        "waiting": VIEWS[card.state] == "waiting",
+        "failure": FAILURES.get(card.failure_code, "failed.declined"),
+    }
+    return (environment or _environment()).get_template(template).render(context)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("flask_encore"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,115 @@
+"""The shopper's words in every language we speak, and amounts and times written the way each language writes them.
+
+The catalogues are ``locales/<language>.po``, read once at import: there is no build step and no ``.mo`` file. Sentences
+are worded so that no number governs a noun, so there are no plural forms to get wrong.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_skeleton, format_time
+from babel.messages.pofile import read_po
+from babel.numbers import NumberPattern, format_percent
+
+from flask_encore.domain.money import Money, exponent
+
+LOCALES = Path(__file__).parent.parent / "locales"
+
+#: What is spoken when the shopper's language is not among the catalogues.
+FALLBACK = "en"
+
+#: Unicode's first-strong isolate and its end: keep "Visa •••• 4242" in order inside an Arabic sentence.
+_ISOLATE, _END = "\u2068", "\u2069"
+
+
+def _read(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        catalog = read_po(file, locale=path.stem)
+    return {str(entry.id): str(entry.string) for entry in catalog if entry.id and entry.string}
+
+
+#: Language -> key -> sentence.
+CATALOGUES: Mapping[str, Mapping[str, str]] = {path.stem: _read(path) for path in sorted(LOCALES.glob("*.po"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """One shopper's language.
+
+    Attributes:
+        locale: For amounts and times; keeps the region (``de_AT``).
+        language: Of the catalogue that speaks (``de``).
+    """
+
+    locale: Locale
+    language: str
+
+    @property
+    def direction(self) -> str:
+        """``ltr`` or ``rtl``."""
+        return self.locale.text_direction
+
+    def __call__(self, key: str, /, **values: str) -> str:
+        """The sentence *key* with *values* filled in.
+
+        Raises:
+            KeyError: If there is no such sentence, or it needs a value that was not given.
+        """
+        sentence = CATALOGUES[self.language].get(key) or CATALOGUES[FALLBACK][key]
+        return sentence.format_map({name: self._isolated(value) for name, value in values.items()})
+
+    def knows(self, key: str) -> bool:
+        """Whether there is a sentence *key*."""
+        return key in CATALOGUES[FALLBACK]
+
+    def money(self, amount: Money) -> str:
+        """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
+        pattern = _pattern(self.locale, exponent(amount.currency))
+        return pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False)
+
+    def percent(self, whole: int) -> str:
+        """*whole* percent: ``-10%``, ``-10 %``."""
+        return format_percent(Decimal(whole) / 100, locale=self.locale)
+
+    def moment(self, when: datetime, *, on_day_of: datetime | None = None) -> str:
+        """The time of day, ``14:33``; with its day, when that is not the day of *on_day_of*."""
+        time = format_time(when, format="short", tzinfo=when.tzinfo, locale=self.locale)
+        if on_day_of is None or on_day_of.date() == when.date():
+            return time
+        return f"{format_skeleton('MMMd', when, tzinfo=when.tzinfo, locale=self.locale)}, {time}"
+
+    def accept_label(self, total: Money) -> str:
+        """The order button's label: locked per language, never a merchant's own text. Part of the consent evidence."""
+        return self("accept", total=self.money(total))
+
+    def _isolated(self, value: str) -> str:
+        foreign = self.direction == "rtl" or any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in value)
+        return f"{_ISOLATE}{value}{_END}" if foreign else value
+
+
+@cache
+def _pattern(locale: Locale, decimals: int) -> NumberPattern:
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (decimals, decimals)
+    return pattern
+
+
+@cache
+def phrases_for(locale: str) -> Phrases:
+    """The phrases for *locale* (``de-AT``): its own, else its language's, else English. Never raises."""
+    try:
+        wanted = Locale.parse(locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError, TypeError):
+        wanted = Locale.parse(locale[:2].lower()) if locale[:2].lower() in CATALOGUES else Locale.parse(FALLBACK)
+    if wanted.language not in CATALOGUES:
+        return Phrases(Locale.parse(FALLBACK), FALLBACK)
+    return Phrases(wanted, wanted.language)
