@@ -1,0 +1,1 @@
+"""How money is moved: adapters of the Gateway port."""

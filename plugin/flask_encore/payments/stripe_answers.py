@@ -1,0 +1,126 @@
+"""Stripe's answers in the words of the ports. Knows its JSON, not its SDK.
+
+Every answer becomes a plain ``dict`` first, because the SDK's objects are dicts before version 15 and are not since.
+A field that is missing or of the wrong kind raises; whoever asked treats that as no answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask_encore.domain.errors import SignatureInvalid
+from flask_encore.domain.money import Money
+from flask_encore.domain.ports import (
+    GatewayEvent,
+    IntentSnapshot,
+    IntentStatus,
+    PaymentSnapshot,
+    RefundSnapshot,
+    RefundStatus,
+)
+
+
+def code(told: Mapping[str, Any]) -> str:
+    """Machine-readable code of an error object, else its type; empty when it has neither.
+
+    The SDK's own ``.code`` is empty on half of its classes, and a wrong key is told by type only.
+    """
+    return str(told.get("code") or told.get("type") or "")
+
+
+def failure_code(told: Mapping[str, Any] | None) -> str:
+    """The bank's decline code, else Stripe's code; empty when there was no error."""
+    return str(told.get("decline_code") or told.get("code") or "") if told else ""
+
+
+def plain(answer: Any) -> dict[str, Any]:
+    """An SDK object as nested dicts; ``str()`` of it is JSON in every supported version, ``to_dict()`` is not."""
+    found = json.loads(json.dumps(answer) if isinstance(answer, dict) else str(answer))
+    if not isinstance(found, dict):
+        raise TypeError("Stripe answered something that is not an object")
+    return found
+
+
+def ref(value: Any) -> str | None:
+    """The id of a field that is an id, an expanded object, or null."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else None
+
+
+def intent_snapshot(answer: Any) -> IntentSnapshot:
+    """A PaymentIntent, from the SDK's object or from the one inside an error."""
+    intent = plain(answer)
+    return IntentSnapshot(
+        ref=intent["id"],
+        status=IntentStatus(intent["status"]),
+        amount=Money(intent["amount"], intent["currency"]),
+        amount_received=intent["amount_received"],
+        customer_ref=ref(intent["customer"]),
+        payment_method_ref=ref(intent["payment_method"]),
+        livemode=intent["livemode"],
+        created=intent["created"],
+        metadata=intent["metadata"],
+        failure_code=failure_code(intent.get("last_payment_error")),
+        client_secret=intent.get("client_secret") or "",
+    )
+
+
+def payment_snapshot(answer: Any) -> PaymentSnapshot:
+    """A PaymentIntent whose payment method is expanded."""
+    intent = plain(answer)
+    method = intent["payment_method"] or {}
+    card = method.get("card") or {}
+    customer_ref = ref(intent["customer"])
+    return PaymentSnapshot(
+        payment_intent_ref=intent["id"],
+        status=IntentStatus(intent["status"]),
+        amount=Money(intent["amount"], intent["currency"]),
+        livemode=intent["livemode"],
+        customer_ref=customer_ref,
+        payment_method_ref=method.get("id"),
+        payment_method_type=method.get("type", ""),
+        attached=customer_ref is not None and ref(method.get("customer")) == customer_ref,
+        card_brand=card.get("brand") or "",
+        card_last4=card.get("last4") or "",
+    )
+
+
+def refund_snapshot(answer: Any) -> RefundSnapshot:
+    """A refund of a PaymentIntent."""
+    refund = plain(answer)
+    payment_intent_ref = ref(refund["payment_intent"])
+    if payment_intent_ref is None:
+        raise ValueError("a refund of no PaymentIntent")
+    return RefundSnapshot(
+        ref=refund["id"],
+        status=RefundStatus(refund["status"]),
+        amount=Money(refund["amount"], refund["currency"]),
+        payment_intent_ref=payment_intent_ref,
+        metadata=refund["metadata"] or {},
+    )
+
+
+def gateway_event(event: Any) -> GatewayEvent:
+    """A parsed v1 event. Objects without an id of their own (a balance) have an empty *object_ref*.
+
+    Raises:
+        SignatureInvalid: If it is another kind of message.
+    """
+    if event["object"] != "event":
+        raise SignatureInvalid("The webhook is not a v1 event; thin events are not supported.")
+    about = event["data"]["object"]
+    own = about if about.get("object") == "payment_intent" else about.get("payment_intent")
+    texts = (event["id"], event["type"], about.get("id") or "")
+    livemode, account = event["livemode"], event.get("account")
+    if not all(isinstance(text, str) for text in texts) or type(livemode) is not bool:
+        raise SignatureInvalid("The webhook's event has fields of the wrong kind.")
+    return GatewayEvent(
+        id=texts[0],
+        type=texts[1],
+        object_ref=texts[2],
+        payment_intent_ref=ref(own),
+        livemode=livemode,
+        account=ref(account),
+    )
