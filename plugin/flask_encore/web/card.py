@@ -63,7 +63,7 @@ def render_section(card: OfferCard, *, environment: Environment | None = None) -
     Args:
         environment: Of a host that overrides ``encore/offer/*.html``; has to autoescape. Default is ours.
     """
-    return Markup(_render("encore/offer/section.html", card, environment))  # noqa: S704 - the template autoescapes
+    return Markup(_render("encore/offer/section.html", card, environment))
 
 
 def render_fragment(card: OfferCard, *, environment: Environment | None = None) -> str:

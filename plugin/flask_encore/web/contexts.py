@@ -1,4 +1,4 @@
-"""What the templates receive. Each dataclass is a contract: a host that overrides a template may rely on every field."""
+"""What the templates receive. Each dataclass is a contract: a host that overrides a template may rely on its fields."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Phrases:
     def money(self, amount: Money) -> str:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
         pattern = _pattern(self.locale, exponent(amount.currency))
-        return pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False)
+        return str(pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False))
 
     def percent(self, whole: int) -> str:
         """*whole* percent: ``-10%``, ``-10 %``."""
@@ -98,7 +98,7 @@ class Phrases:
 
 @cache
 def _pattern(locale: Locale, decimals: int) -> NumberPattern:
-    pattern = copy(locale.currency_formats["standard"])
+    pattern: NumberPattern = copy(locale.currency_formats["standard"])
     pattern.frac_prec = (decimals, decimals)
     return pattern
 
