@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_encore.domain.errors import SignatureInvalid
 from flask_encore.domain.money import Money
@@ -20,6 +20,8 @@ from flask_encore.domain.ports import (
     RefundSnapshot,
     RefundStatus,
 )
+
+T = TypeVar("T")
 
 
 def code(told: Mapping[str, Any]) -> str:
@@ -43,6 +45,14 @@ def plain(answer: Any) -> dict[str, Any]:
     return found
 
 
+def field(found: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """A field that has to be there and of *kind*; ``True`` is not an ``int`` here."""
+    value = found[name]
+    if type(value) is not kind:
+        raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
 def ref(value: Any) -> str | None:
     """The id of a field that is an id, an expanded object, or null."""
     found = value.get("id") if isinstance(value, dict) else value
@@ -53,15 +63,15 @@ def intent_snapshot(answer: Any) -> IntentSnapshot:
     """A PaymentIntent, from the SDK's object or from the one inside an error."""
     intent = plain(answer)
     return IntentSnapshot(
-        ref=intent["id"],
+        ref=field(intent, "id", str),
         status=IntentStatus(intent["status"]),
         amount=Money(intent["amount"], intent["currency"]),
-        amount_received=intent["amount_received"],
+        amount_received=field(intent, "amount_received", int),
         customer_ref=ref(intent["customer"]),
         payment_method_ref=ref(intent["payment_method"]),
-        livemode=intent["livemode"],
-        created=intent["created"],
-        metadata=intent["metadata"],
+        livemode=field(intent, "livemode", bool),
+        created=field(intent, "created", int),
+        metadata=field(intent, "metadata", dict),
         failure_code=failure_code(intent.get("last_payment_error")),
         client_secret=intent.get("client_secret") or "",
     )
@@ -74,10 +84,10 @@ def payment_snapshot(answer: Any) -> PaymentSnapshot:
     card = method.get("card") or {}
     customer_ref = ref(intent["customer"])
     return PaymentSnapshot(
-        payment_intent_ref=intent["id"],
+        payment_intent_ref=field(intent, "id", str),
         status=IntentStatus(intent["status"]),
         amount=Money(intent["amount"], intent["currency"]),
-        livemode=intent["livemode"],
+        livemode=field(intent, "livemode", bool),
         customer_ref=customer_ref,
         payment_method_ref=method.get("id"),
         payment_method_type=method.get("type", ""),
@@ -94,7 +104,7 @@ def refund_snapshot(answer: Any) -> RefundSnapshot:
     if payment_intent_ref is None:
         raise ValueError("a refund of no PaymentIntent")
     return RefundSnapshot(
-        ref=refund["id"],
+        ref=field(refund, "id", str),
         status=RefundStatus(refund["status"]),
         amount=Money(refund["amount"], refund["currency"]),
         payment_intent_ref=payment_intent_ref,
@@ -111,16 +121,11 @@ def gateway_event(event: Any) -> GatewayEvent:
     if event["object"] != "event":
         raise SignatureInvalid("The webhook is not a v1 event; thin events are not supported.")
     about = event["data"]["object"]
-    own = about if about.get("object") == "payment_intent" else about.get("payment_intent")
-    texts = (event["id"], event["type"], about.get("id") or "")
-    livemode, account = event["livemode"], event.get("account")
-    if not all(isinstance(text, str) for text in texts) or type(livemode) is not bool:
-        raise SignatureInvalid("The webhook's event has fields of the wrong kind.")
     return GatewayEvent(
-        id=texts[0],
-        type=texts[1],
-        object_ref=texts[2],
-        payment_intent_ref=ref(own),
-        livemode=livemode,
-        account=ref(account),
+        id=field(event, "id", str),
+        type=field(event, "type", str),
+        object_ref=ref(about) or "",
+        payment_intent_ref=ref(about if about.get("object") == "payment_intent" else about.get("payment_intent")),
+        livemode=field(event, "livemode", bool),
+        account=ref(event.get("account")),
     )
