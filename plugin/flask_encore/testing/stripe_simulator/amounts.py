@@ -80,3 +80,16 @@ def check(amount: int, code: str) -> int:
     if amount < least:
         raise invalid(f"Amount must be at least {least} ({code}).", param="amount", code="amount_too_small")
     return amount
+
+
+_SYMBOLS = {"gbp": "£", "eur": "€", "usd": "$", "jpy": "¥"}
+_ZERO_NAMES = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_ZERO_DECIMAL = frozenset(_ZERO_NAMES.split())
+
+
+def pretty(amount: int, code: str) -> str:
+    """An amount for a person: ``£12.90``, ``¥500``, ``5.120 KWD``."""
+    places = 0 if code in _ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
+    whole, part = divmod(amount, 10**places)
+    number = f"{whole:,}" + (f".{part:0{places}d}" if places else "")
+    return f"{_SYMBOLS[code]}{number}" if code in _SYMBOLS else f"{number} {code.upper()}"

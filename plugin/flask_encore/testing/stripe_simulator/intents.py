@@ -12,7 +12,7 @@ import copy
 import secrets
 from types import MappingProxyType
 
-from flask_encore.testing.stripe_simulator import amounts, cards, charges, customers, forms
+from flask_encore.testing.stripe_simulator import amounts, cards, charges, customers, forms, intent_rules
 from flask_encore.testing.stripe_simulator.errors import Json, StripeError, invalid, refused
 from flask_encore.testing.stripe_simulator.ledger import Ledger
 
@@ -31,7 +31,6 @@ NEXT = MappingProxyType(
 )
 
 CANCELLATION_REASONS = frozenset(("duplicate", "fraudulent", "requested_by_customer", "abandoned"))
-_FUTURE_USAGES = (None, "on_session", "off_session")
 
 
 def unexpected_state(intent: Json, verb: str) -> StripeError:
@@ -80,11 +79,11 @@ def create(ledger: Ledger, params: Json) -> Json:
         # Since API version 2023-08-16 the dashboard's methods are the default.
         asked = params.get("automatic_payment_methods") or {}
         automatic = {"allow_redirects": asked.get("allow_redirects", "always"), "enabled": True}
-    method = _chosen_method(ledger, params)
-    draft = _blank(params, amount=amount, currency=currency, customer_id=customer_id)
+    method = intent_rules.chosen_method(ledger, params)
+    draft = intent_rules.blank(params, amount=amount, currency=currency, customer_id=customer_id)
     draft |= {"automatic_payment_methods": automatic, "payment_method_types": types or ["card", "link"]}
     if method is not None:
-        _check_method(ledger, draft, method)
+        intent_rules.check_method(ledger, draft, method)
         draft |= {"payment_method": method["id"], "status": "requires_confirmation"}
     intent = ledger.add("payment_intent", **draft)
     intent["client_secret"] = f"{intent['id']}_secret_{secrets.token_hex(12)}"
@@ -118,14 +117,14 @@ def update(ledger: Ledger, intent_id: str, params: Json) -> Json:
         if name in params:
             draft[name] = forms.text(params, name)
     if "setup_future_usage" in params:
-        draft["setup_future_usage"] = _future_usage(params)
+        draft["setup_future_usage"] = intent_rules.future_usage(params)
     types = params.get("payment_method_types") or params.get("allowed_payment_method_types")
     if types:
         draft |= {"payment_method_types": types, "automatic_payment_methods": None}
     draft["metadata"] = forms.merged_metadata(intent["metadata"], params)
-    method = _chosen_method(ledger, params)
+    method = intent_rules.chosen_method(ledger, params)
     if method is not None:
-        _check_method(ledger, draft, method)
+        intent_rules.check_method(ledger, draft, method)
         draft["payment_method"] = method["id"]
     intent.update(draft)
     if method is not None:
@@ -145,7 +144,7 @@ def confirm(ledger: Ledger, intent_id: str, params: Json, *, by_browser: bool = 
     intent = ledger.take("payment_intent", intent_id)
     if intent["status"] not in _OPEN:
         raise unexpected_state(intent, "confirm")
-    method = _chosen_method(ledger, params)
+    method = intent_rules.chosen_method(ledger, params)
     if method is None and intent["payment_method"] is not None:
         method = ledger.get("payment_method", intent["payment_method"])
     if method is None:
@@ -154,12 +153,12 @@ def confirm(ledger: Ledger, intent_id: str, params: Json, *, by_browser: bool = 
             code="payment_intent_unexpected_state",
             payment_intent=copy.deepcopy(intent),
         )
-    _check_return_url(intent, params, by_browser=by_browser)
-    _check_method(ledger, intent, method)
+    intent_rules.check_return_url(intent, params, by_browser=by_browser)
+    intent_rules.check_method(ledger, intent, method)
     off_session = forms.text(params, "off_session") not in (None, "false")
     intent["payment_method"] = method["id"]
     if "setup_future_usage" in params:
-        intent["setup_future_usage"] = _future_usage(params)
+        intent["setup_future_usage"] = intent_rules.future_usage(params)
     if "receipt_email" in params:
         intent["receipt_email"] = forms.text(params, "receipt_email")
     if _wants_shopper(ledger, method):
@@ -314,99 +313,3 @@ def _ask_shopper(ledger: Ledger, intent: Json, method: Json, params: Json) -> No
             },
         }
     ledger.emit("payment_intent.requires_action", intent)
-
-
-def _chosen_method(ledger: Ledger, params: Json) -> Json | None:
-    """The payment method a request names: by id, by data, or by confirmation token."""
-    token_id = forms.text(params, "confirmation_token")
-    if token_id is not None:
-        token = ledger.get("confirmation_token", token_id, param="confirmation_token", status=400)
-        return ledger.get("payment_method", token["payment_method"])
-    if isinstance(params.get("payment_method_data"), dict):
-        return customers.create_method(ledger, params["payment_method_data"])
-    method_id = forms.text(params, "payment_method")
-    if method_id is None:
-        return None
-    return customers.find_method(ledger, method_id, param="payment_method")
-
-
-def _check_method(ledger: Ledger, intent: Json, method: Json) -> None:
-    owner = method["customer"]
-    if owner is not None and intent["customer"] is None:
-        raise refused(
-            f"The payment method {method['id']} belongs to a Customer. Please include the Customer in the "
-            "`customer` parameter on the PaymentIntent.",
-            param="payment_method",
-        )
-    if owner is not None and owner != intent["customer"]:
-        raise refused(
-            f"The customer does not have a payment method with the ID {method['id']}. The payment method must be "
-            "attached to the customer.",
-            param="payment_method",
-            code="resource_missing",
-        )
-    customers.check_unspent(ledger, method)
-    if intent["automatic_payment_methods"] is None and method["type"] not in intent["payment_method_types"]:
-        allowed = ", ".join(intent["payment_method_types"])
-        raise refused(
-            f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent. Please attach a "
-            f"PaymentMethod of one of the following types: {allowed}.",
-            param="payment_method",
-            code="payment_intent_incompatible_payment_method",
-        )
-
-
-def _check_return_url(intent: Json, params: Json, *, by_browser: bool) -> None:
-    automatic = intent["automatic_payment_methods"]
-    if automatic is None or automatic["allow_redirects"] == "never" or by_browser:
-        return
-    if forms.text(params, "return_url") is None and not forms.flag(params, "use_stripe_sdk"):
-        raise invalid(
-            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of "
-            "these might redirect your customer off of your page, you must provide a `return_url`.",
-            param="return_url",
-        )
-
-
-def _future_usage(params: Json) -> str | None:
-    usage = forms.text(params, "setup_future_usage")
-    if usage not in _FUTURE_USAGES:
-        message = "Invalid setup_future_usage: must be one of off_session or on_session"
-        raise invalid(message, param="setup_future_usage")
-    return usage
-
-
-def _blank(params: Json, *, amount: int, currency: str, customer_id: str | None) -> Json:
-    return {
-        "amount": amount,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": "automatic_async",
-        "client_secret": None,
-        "confirmation_method": "automatic",
-        "currency": currency,
-        "customer": customer_id,
-        "description": forms.text(params, "description"),
-        "last_payment_error": None,
-        "latest_charge": None,
-        "metadata": forms.merged_metadata({}, params),
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_options": params.get("payment_method_options") or {"card": {}},
-        "processing": None,
-        "receipt_email": forms.text(params, "receipt_email"),
-        "review": None,
-        "setup_future_usage": _future_usage(params),
-        "shipping": params.get("shipping"),
-        "statement_descriptor": forms.text(params, "statement_descriptor"),
-        "statement_descriptor_suffix": forms.text(params, "statement_descriptor_suffix"),
-        "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": forms.text(params, "transfer_group"),
-    }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask_encore.testing.stripe_simulator import charges, customers, intents, listing, refunds
+from flask_encore.testing.stripe_simulator import charges, checkout, customers, intents, listing, refunds, setup_intents
 from flask_encore.testing.stripe_simulator.errors import Json
 from flask_encore.testing.stripe_simulator.world import World
 
@@ -67,6 +67,26 @@ def _authenticate(world: World, intent_id: str, params: Json) -> Json:
     return intents.authenticate(world.ledger, intent_id, success=params.get("success") != "false")
 
 
+def _authenticate_setup(world: World, setup_id: str, params: Json) -> Json:
+    return setup_intents.authenticate(world.ledger, setup_id, success=params.get("success") != "false")
+
+
+def _confirmation_token(world: World, _: str, params: Json) -> Json:
+    """What the Payment Element hands over; only Stripe.js makes these."""
+    method = customers.create_method(world.ledger, params.get("payment_method_data") or {})
+    return world.ledger.add(
+        "confirmation_token",
+        expires_at=world.ledger.now() + 12 * 60 * 60,
+        payment_intent=None,
+        payment_method=method["id"],
+        payment_method_preview={"type": method["type"], method["type"]: method[method["type"]]},
+        return_url=params.get("return_url"),
+        setup_future_usage=params.get("setup_future_usage"),
+        setup_intent=None,
+        use_stripe_sdk=True,
+    )
+
+
 def _account(world: World, _: str, __: Json) -> Json:
     return {
         "id": world.ledger.account,
@@ -100,6 +120,8 @@ def _webhook_endpoints(world: World, _: str, __: Json) -> Json:
 
 _PI = "/v1/payment_intents"
 _PM = "/v1/payment_methods"
+_SI = "/v1/setup_intents"
+_CS = "/v1/checkout/sessions"
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -181,6 +203,71 @@ ROUTES: tuple[Route, ...] = (
         path=f"{_PM}/{{id}}/detach",
         shape="PaymentMethodDetachParams",
         run=lambda world, method_id, _: customers.detach(world.ledger, method_id),
+    ),
+    Route(method="POST", path="/v1/confirmation_tokens", run=_confirmation_token, browser=True),
+    Route(
+        method="GET",
+        path="/v1/confirmation_tokens/{id}",
+        shape="ConfirmationTokenRetrieveParams",
+        run=_get("confirmation_token"),
+    ),
+    Route(
+        method="POST",
+        path=_SI,
+        shape="SetupIntentCreateParams",
+        run=lambda world, _, params: setup_intents.create(world.ledger, params),
+    ),
+    Route(method="GET", path=_SI, shape="SetupIntentListParams", run=_list("setup_intent", "customer")),
+    Route(
+        method="GET",
+        path=f"{_SI}/{{id}}",
+        shape="SetupIntentRetrieveParams",
+        run=_get("setup_intent"),
+        browser=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_SI}/{{id}}/confirm",
+        shape="SetupIntentConfirmParams",
+        run=lambda world, setup_id, params: setup_intents.confirm(world.ledger, setup_id, params),
+        browser=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_SI}/{{id}}/cancel",
+        shape="SetupIntentCancelParams",
+        run=lambda world, setup_id, params: setup_intents.cancel(world.ledger, setup_id, params),
+    ),
+    Route(method="POST", path=f"{_SI}/{{id}}/_authenticate", run=_authenticate_setup, browser=True),
+    Route(
+        method="POST",
+        path=_CS,
+        shape="checkout.SessionCreateParams",
+        run=lambda world, _, params: checkout.create(world.ledger, params),
+    ),
+    Route(
+        method="GET",
+        path=_CS,
+        shape="checkout.SessionListParams",
+        run=_list("checkout.session", "payment_intent", "customer", "status"),
+    ),
+    Route(
+        method="GET",
+        path=f"{_CS}/{{id}}",
+        shape="checkout.SessionRetrieveParams",
+        run=lambda world, session_id, params: checkout.retrieve(world.ledger, session_id, params),
+    ),
+    Route(
+        method="GET",
+        path=f"{_CS}/{{id}}/line_items",
+        shape="checkout.SessionLineItemListParams",
+        run=lambda world, session_id, _: checkout.line_items(world.ledger, session_id),
+    ),
+    Route(
+        method="POST",
+        path=f"{_CS}/{{id}}/expire",
+        shape="checkout.SessionExpireParams",
+        run=lambda world, session_id, _: checkout.expire(world.ledger, session_id),
     ),
     Route(
         method="GET",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flask_encore.testing.stripe_simulator import charges, customers, intents, refunds, shapes
+from flask_encore.testing.stripe_simulator import charges, checkout, customers, intents, refunds, shapes
 from flask_encore.testing.stripe_simulator.api import Api, RecordedRequest
 from flask_encore.testing.stripe_simulator.errors import Json
 from flask_encore.testing.stripe_simulator.faults import Faults, matches
@@ -235,13 +235,40 @@ class StripeSimulator:
             self._world.save()
             return copy.deepcopy(intent)
 
+    def complete_checkout(
+        self,
+        session_id: str,
+        *,
+        card: str = "4242424242424242",
+        payment_method_type: str = "card",
+        email: str = "shopper@example.com",
+    ) -> Json:
+        """The shopper fills in a Checkout Session's page and pays. Answers the session afterwards.
+
+        Raises:
+            StripeError: 402 when the bank declines (the session stays open), 400 when it is not open.
+        """
+
+        def run(ledger: Ledger) -> Json:
+            number = card if payment_method_type == "card" else None
+            method = checkout.method_for(ledger, number=number, kind=payment_method_type)
+            return checkout.pay(ledger, session_id, method=method, email=email)
+
+        return self._do(run)
+
     def authenticate(self, intent_id: str, success: bool = True) -> Json:
         """The shopper passes the bank's check, or fails it. Answers the intent afterwards.
 
         Raises:
             StripeError: the intent does not wait for an action.
         """
-        return self._do(lambda ledger: intents.authenticate(ledger, intent_id, success=success))
+
+        def run(ledger: Ledger) -> Json:
+            intent = intents.authenticate(ledger, intent_id, success=success)
+            checkout.notice_payment(ledger, intent)
+            return intent
+
+        return self._do(run)
 
     def finish_processing(self, intent_id: str, success: bool = True) -> Json:
         """The bank of a slow payment method answers. Answers the intent afterwards.
@@ -322,9 +349,10 @@ class StripeSimulator:
         ledger = self._world.ledger
         with ledger.lock:
             ledger.request = {"id": None, "idempotency_key": None}
-            result = copy.deepcopy(run(ledger))
-            self._world.save()
-            return result
+            try:
+                return copy.deepcopy(run(ledger))
+            finally:
+                self._world.save()
 
     def _event(self, event_id: str) -> Json:
         with self._world.ledger.lock:
