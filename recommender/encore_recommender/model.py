@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 Kind = Literal["co_purchase", "category", "popularity"]
 
 #: From this many known lines on, adding up whole arrays beats adding up Python dicts.
-MANY_LINES = 8
+MANY_LINES = 6
+
+#: Of a long list, so many are put in order at once: more than anyone asks for, filters included.
+SORTED_FIRST = 64
 
 #: Rows kept as Python dicts per table: about 8 kB each, so at most some 16 MB per table and process.
 CACHED_ROWS = 2048
@@ -62,6 +65,14 @@ class Recommendations:
         return len(self.ids)
 
 
+class Row(NamedTuple):
+    """The neighbours of one product, best first."""
+
+    weights: dict[int, float]
+    together: dict[int, int]
+    """Orders that contain both."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Neighbours:
     """Per product, a short list of products that go with it, best first, end to end in four arrays."""
@@ -73,25 +84,23 @@ class Neighbours:
     """Finite and above 0."""
     together: NDArray[np.int32]
     """Orders that contain both."""
-    _rows: dict[int, dict[int, float]] = field(default_factory=dict, repr=False)
+    _rows: dict[int, Row] = field(default_factory=dict, repr=False)
 
-    def row(self, item: int) -> dict[int, float]:
-        """Weights by neighbour, best first; cached, so do not change it."""
+    def row(self, item: int) -> Row:
+        """One product's list; cached, so do not change it."""
         row = self._rows.get(item)
         if row is None:
             low, high = int(self.start[item]), int(self.start[item + 1])
-            row = dict(zip(self.items[low:high].tolist(), self.weights[low:high].tolist(), strict=True))
+            items = self.items[low:high].tolist()
+            row = Row(
+                weights=dict(zip(items, self.weights[low:high].tolist(), strict=True)),
+                together=dict(zip(items, self.together[low:high].tolist(), strict=True)),
+            )
             # Readers in other threads keep the rows they hold; clearing costs them only a second look.
             if len(self._rows) >= CACHED_ROWS:
                 self._rows.clear()
             self._rows[item] = row
         return row
-
-    def orders_together(self, item: int, neighbour: int) -> int:
-        """Orders that contain both; 0 when `neighbour` is not on the list of `item`."""
-        low, high = int(self.start[item]), int(self.start[item + 1])
-        where = np.flatnonzero(self.items[low:high] == neighbour)
-        return int(self.together[low + where[0]]) if len(where) else 0
 
     def add_up(self, items: list[int]) -> Iterator[tuple[int, float]]:
         """Neighbours of several products with summed weights, best first, better seller first when equal."""
@@ -99,19 +108,26 @@ class Neighbours:
             sums: dict[int, float] = {}
             get = sums.get
             for item in items:
-                for neighbour, weight in self.row(item).items():
+                for neighbour, weight in self.row(item).weights.items():
                     sums[neighbour] = get(neighbour, 0.0) + weight
-            return iter(sorted(sums.items(), key=_best_first))
-        spans = [slice(int(self.start[i]), int(self.start[i + 1])) for i in items]
+            # Sorting is stable, so equal sums stay in the order of the ids.
+            ranked = sorted(sorted(sums), key=sums.__getitem__, reverse=True)
+            return ((neighbour, sums[neighbour]) for neighbour in ranked)
+        spans = [slice(*self.start[item : item + 2].tolist()) for item in items]
         neighbours = np.concatenate([self.items[span] for span in spans])
         totals = np.bincount(neighbours, weights=np.concatenate([self.weights[span] for span in spans]))
-        found = np.flatnonzero(totals)
+        return _descending(totals.astype(np.float64, copy=False))
+
+
+def _descending(totals: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+    """Positions and values above 0, largest first, lower position first when equal; sorts no more than asked."""
+    bar = np.partition(totals, -SORTED_FIRST)[-SORTED_FIRST] if len(totals) > SORTED_FIRST else 0.0
+    for found in (
+        np.flatnonzero((totals >= bar) & (totals > 0.0)),
+        np.flatnonzero((totals < bar) & (totals > 0.0)),
+    ):
         order = found[np.argsort(-totals[found], kind="stable")]
-        return zip(order.tolist(), totals[order].tolist(), strict=True)
-
-
-def _best_first(entry: tuple[int, float]) -> tuple[float, int]:
-    return -entry[1], entry[0]
+        yield from zip(order.tolist(), totals[order].tolist(), strict=True)
 
 
 class CoPurchaseModel:
@@ -188,7 +204,7 @@ class CoPurchaseModel:
         return Recommendations(
             ids=tuple(self.skus[item] for _, item, _ in picked),
             scores=tuple(scores),
-            explanations=tuple(self._explain(kind, item, known) for kind, item, _ in picked),
+            explanations=tuple(self._explain_all(picked, known)),
         )
 
     def ids(self, basket: Collection[str], exclude: Collection[str], k: int) -> Sequence[str]:
@@ -234,7 +250,7 @@ class CoPurchaseModel:
         if not bought:
             return iter(())
         if len(bought) == 1:
-            return iter(self.one.row(bought[0]).items())
+            return iter(self.one.row(bought[0]).weights.items())
         return self.many.add_up(bought)
 
     def _same_category(self, known: list[int]) -> Iterator[tuple[int, float]]:
@@ -245,20 +261,32 @@ class CoPurchaseModel:
     def _share(self, item: int) -> float:
         return self._counts[item] / self.orders
 
-    def _explain(self, kind: Kind, item: int, known: list[int]) -> Explanation:
-        if kind == "popularity":
-            return Explanation(kind="popularity", support=self._counts[item], of_orders=self.orders)
-        if kind == "category":
-            category = int(self.category_of[item])
-            line = next(i for i in known if int(self.category_of[i]) == category)
-            return Explanation(
-                kind="category", because_of=self.skus[line], support=self._counts[item], of_orders=self.orders
-            )
+    def _explain_all(self, picked: list[tuple[Kind, int, float]], known: list[int]) -> Iterator[Explanation]:
         bought = [line for line in known if line < self._sold]
         table = self.one if len(bought) == 1 else self.many
-        line = max(bought, key=lambda i: table.row(i).get(item, 0.0))
-        support = table.orders_together(line, item)
-        of_orders = self._counts[line]
+        rows = [(line, table.row(line)) for line in bought]
+        for kind, item, _ in picked:
+            if kind == "co_purchase":
+                yield self._explain(item, rows)
+                continue
+            category = int(self.category_of[item])
+            line = next((i for i in known if int(self.category_of[i]) == category), -1)
+            yield Explanation(
+                kind=kind,
+                because_of=self.skus[line] if kind == "category" else None,
+                support=self._counts[item],
+                of_orders=self.orders,
+            )
+
+    def _explain(self, item: int, rows: list[tuple[int, Row]]) -> Explanation:
+        """Name the basket line that weighs most for a product; the better seller when two weigh the same."""
+        loudest, best = rows[0], 0.0
+        for entry in rows:
+            weight = entry[1].weights.get(item, 0.0)
+            if weight > best:
+                loudest, best = entry, weight
+        line, row = loudest
+        support, of_orders = row.together[item], self._counts[line]
         return Explanation(
             kind="co_purchase",
             because_of=self.skus[line],

@@ -62,6 +62,9 @@ LARGEST_MANIFEST = 1 << 20
 #: Models kept besides the live one, for going back.
 KEPT = 2
 
+#: No save takes a day, so what is older was left behind by one that was killed.
+ABANDONED_AFTER_SECONDS = 86_400.0
+
 _NAME = re.compile(r"model-[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*", re.ASCII)
 _LONGEST_NAME = 100
 
@@ -124,8 +127,11 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
         shutil.rmtree(writing, ignore_errors=True)
     _sync_directory(root)
     pointer = root / f".{CURRENT}-{os.getpid()}-{os.urandom(4).hex()}"
-    _write_synced(pointer, f"{target.name}\n".encode())
-    pointer.replace(root / CURRENT)
+    try:
+        _write_synced(pointer, f"{target.name}\n".encode())
+        pointer.replace(root / CURRENT)
+    finally:
+        pointer.unlink(missing_ok=True)
     _sync_directory(root)
     _forget_old(root, live=target.name)
     return version
@@ -285,9 +291,16 @@ def _digest(path: Path) -> str:
 
 
 def _forget_old(root: Path, *, live: str) -> None:
-    """Remove models beyond the newest few; versions begin with their time, so names sort by age."""
+    """Remove models beyond the newest few, and what saves that were killed long ago left half-written.
+
+    Versions begin with their time, so names sort by age.
+    """
     old = sorted(path for path in root.glob("model-*") if path.name != live and path.is_dir())
-    for path in old[: max(len(old) - KEPT, 0)]:
+    written_at = (root / CURRENT).stat().st_mtime
+    abandoned = [
+        path for path in root.glob(".writing-*") if written_at - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
+    ]
+    for path in old[: max(len(old) - KEPT, 0)] + abandoned:
         shutil.rmtree(path, ignore_errors=True)
 
 

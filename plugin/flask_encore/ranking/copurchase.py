@@ -39,11 +39,13 @@ class CoPurchaseRanker:
         self._model_dir = model_dir
         self._clock = clock
         self._model: CoPurchaseModel | None = None
-        self._stamp: _Stamp | None = None
         self._problem = ""
-        self._look_at = self._retry_at = clock()
         self._looking = threading.Lock()
-        self._follow()
+        self._look_at = clock() + CHECK_SECONDS
+        self._retry_at = clock() + RETRY_SECONDS
+        # Always taken before reading: a swap while reading is then seen as a change at the next look.
+        self._stamp = self._live_stamp()
+        self._open()
 
     @property
     def version(self) -> str:
@@ -90,7 +92,6 @@ class CoPurchaseRanker:
             stamp = self._live_stamp()
             if stamp == self._stamp and (not self._problem or now < self._retry_at):
                 return
-            # Taken before reading: a swap while reading is then seen as a change next time.
             self._stamp = stamp
             self._retry_at = now + RETRY_SECONDS
             self._open()
