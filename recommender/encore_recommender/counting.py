@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,6 @@ class PairBlock:
     """Orders that contain both."""
     weighted: NDArray[np.float64]
     """Sum of the weights of those orders."""
-
-
-Scorer = Callable[[PairBlock, Counts], NDArray[np.float64]]
-"""One finite score above 0 per pair of the block: how well the column product goes with the row product."""
 
 
 def weigh_orders(baskets: Baskets, *, basket_exponent: float, half_life_days: float | None) -> NDArray[np.int64]:

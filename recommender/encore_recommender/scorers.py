@@ -1,4 +1,4 @@
-"""How well two products go together, from counts. Pure arithmetic on arrays."""
+"""How well two products go together, from counts: one finite score above 0 per pair of a block."""
 
 from __future__ import annotations
 
