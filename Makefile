@@ -24,7 +24,7 @@ INSTALL = $(PIP) --no-deps --require-hashes
 INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel bench lock clean
+.PHONY: help demo test lint wheel cover bench lock clean
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
@@ -46,6 +46,12 @@ wheel: .venv/.develops ## build the wheel and the sdist into dist/ and check wha
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 	@$(BIN)/check-wheel-contents dist/*.whl
+
+cover: .venv/.develops ## run every test and list the lines none of them reaches
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 bench: .venv/.develops ## measure how long a decision takes
 	@$(BIN)/python tests/benchmarks/bench_decision.py $(ARGS)
