@@ -30,6 +30,9 @@ FALLBACK = "en"
 #: Unicode's first-strong isolate and its end: keep "Visa •••• 4242" in order inside an Arabic sentence.
 _ISOLATE, _END = "\u2068", "\u2069"
 
+#: As wide as a plus and read aloud as "minus", which the hyphen in the locale data is not.
+_MINUS = "\u2212"
+
 
 def _read(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
@@ -74,11 +77,12 @@ class Phrases:
     def money(self, amount: Money) -> str:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
         pattern = _pattern(self.locale, exponent(amount.currency))
-        return str(pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False))
+        text = pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False)
+        return str(text).replace("-", _MINUS)
 
     def percent(self, whole: int) -> str:
-        """*whole* percent: ``-10%``, ``-10 %``."""
-        return format_percent(Decimal(whole) / 100, locale=self.locale)
+        """*whole* percent: ``−10%``, ``−10 %``."""
+        return format_percent(Decimal(whole) / 100, locale=self.locale).replace("-", _MINUS)
 
     def moment(self, when: datetime, *, on_day_of: datetime | None = None) -> str:
         """The time of day, ``14:33``; with its day, when that is not the day of *on_day_of*."""

@@ -32,6 +32,8 @@ class EncoreOffer extends HTMLElement {
   #box;
   #life;
   #busy = false;
+  #polling = false;
+  #payment; // {stripe, elements, height} while another card is being typed in
 
   connectedCallback() {
     const template = this.querySelector(":scope > template[shadowrootmode]");
@@ -46,14 +48,15 @@ class EncoreOffer extends HTMLElement {
     this.#box.addEventListener("submit", (event) => this.#submitted(event), { signal });
     this.#box.addEventListener("click", (event) => this.#clicked(event), { signal });
     document.addEventListener("visibilitychange", () => this.#returned(), { signal });
-    if (this.state === "open") this.#watch();
+    if (this.#is("open")) this.#watch();
     if (this.#waiting) this.#poll();
     // Back from a bank that took the whole page: the server knows better than the page it drew.
-    else if (/[?&]redirect_status=/.test(location.search) && /^(failed|action_required)$/.test(this.state)) this.#send("refresh");
+    else if (/[?&]redirect_status=/.test(location.search) && this.#is("failed", "action_required")) this.#send("refresh");
   }
 
   disconnectedCallback() {
     this.#life?.abort();
+    this.#polling = false;
   }
 
   /** The state on screen, as the server names it. */
@@ -67,6 +70,10 @@ class EncoreOffer extends HTMLElement {
 
   get #waiting() {
     return "waiting" in this.#view.dataset;
+  }
+
+  #is(...states) {
+    return states.includes(this.state);
   }
 
   #submitted(event) {
@@ -87,10 +94,10 @@ class EncoreOffer extends HTMLElement {
   /** Post a form's action and show what the server answers. */
   async #send(act, form) {
     const accepting = act === "accept";
+    const before = this.state;
     this.#occupy(form?.dataset.busy ?? "");
     try {
       this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh), accepting);
-      if (accepting && this.state === "action_required") await this.#confirm();
     } catch (error) {
       if (!this.isConnected) return;
       const unknown = this.#view.querySelector('template[data-view="unknown"]');
@@ -99,7 +106,13 @@ class EncoreOffer extends HTMLElement {
     } finally {
       this.#release();
     }
+    this.#proceed(before);
+  }
+
+  /** What a new state asks of us: to wait for its end, or to open the bank's check. A reload never opens it uninvited. */
+  #proceed(before) {
     if (this.#waiting) this.#poll();
+    else if (this.#is("action_required") && before !== this.state && this.dataset.key) this.#confirm();
   }
 
   /** The server's fragment for a POST to *url*. Rejects unless the answer is one. */
@@ -125,15 +138,19 @@ class EncoreOffer extends HTMLElement {
     const old = this.#view;
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
-    if (view.dataset.state === before && !accepted) return;
-    if (view.dataset.state !== "declined") view.style.minBlockSize = `${old.offsetHeight}px`;
+    if (view.dataset.state === before && !this.#is("open", "failed")) return;
+    if (view.dataset.state !== "declined") view.style.minBlockSize = `${this.#payment?.height ?? old.offsetHeight}px`;
     view.classList.add("fresh");
     this.querySelector('[slot="payment"]')?.remove();
+    this.#payment = undefined;
     old.replaceWith(view);
     this.dataset.state = this.state;
-    view.querySelector(".heading")?.focus({ preventScroll: true });
-    if (accepted && !/^(open|expired|sold_out)$/.test(this.state)) this.#tell("accepted");
-    if (/^(charged|declined|undone)$/.test(this.state)) this.#tell(this.state);
+    const heading = view.querySelector(".heading");
+    // Never take the focus from somebody who went on to another part of the page.
+    if ([document.body, this, null].includes(document.activeElement)) heading.focus({ preventScroll: true });
+    else this.#say(heading.textContent);
+    if (accepted && !this.#is("open", "expired", "sold_out")) this.#tell("accepted");
+    if (before !== this.state && this.#is("charged", "declined", "undone")) this.#tell(this.state);
   }
 
   #tell(what) {
@@ -143,8 +160,9 @@ class EncoreOffer extends HTMLElement {
   /** Ask until the state has an end, ever less often; then say so and leave a button. */
   async #poll() {
     const { signal } = this.#life;
-    this.#box.classList.add("polling");
-    this.#box.setAttribute("aria-busy", "true");
+    const before = this.state;
+    if (this.#polling) return;
+    this.#polling = true;
     for (const seconds of WAITS) {
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       if (signal.aborted || !this.#waiting) break;
@@ -155,17 +173,19 @@ class EncoreOffer extends HTMLElement {
         if (fragment.querySelector('.view:not([data-state="open"])')) this.#show(fragment);
       } catch { /* the network is away; the next question may get through */ }
     }
-    this.#box.classList.remove("polling");
-    this.#box.removeAttribute("aria-busy");
-    if (this.#waiting && !signal.aborted) this.#say(this.#view.querySelector(".late")?.textContent);
-    else if (this.state === "action_required") this.#confirm();
+    if (signal.aborted) return;
+    this.#polling = false;
+    if (!this.#waiting) return this.#proceed(before);
+    const body = this.#view.querySelector(".body");
+    body.textContent = body.dataset.late;
+    this.#say(body.dataset.late);
   }
 
   #occupy(sentence) {
     this.#busy = true;
     this.#box.classList.add("busy");
     this.#box.setAttribute("aria-busy", "true");
-    for (const button of this.#box.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+    for (const button of this.#box.querySelectorAll("button")) button.ariaDisabled = "true";
     const line = this.#view.querySelector(".method span");
     if (line && sentence) line.textContent = sentence;
     this.#say(sentence);
@@ -175,7 +195,7 @@ class EncoreOffer extends HTMLElement {
     this.#busy = false;
     this.#box.classList.remove("busy");
     this.#box.removeAttribute("aria-busy");
-    for (const button of this.#box.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+    for (const button of this.#box.querySelectorAll("button")) button.ariaDisabled = null;
     this.#say("");
   }
 
@@ -189,6 +209,7 @@ class EncoreOffer extends HTMLElement {
       fetch(this.dataset.secret, { method: "POST", headers: { Accept: "application/json" }, signal: this.#life.signal }),
       loadStripe(this.dataset.stripeJs),
     ]);
+    if (!response.ok) throw new Error(`no client secret, status ${response.status}`);
     const { client_secret: clientSecret } = await response.json();
     const account = this.dataset.account;
     const stripe = globalThis.Stripe(this.dataset.key, { locale: this.#box.lang, ...(account && { stripeAccount: account }) });
@@ -201,8 +222,9 @@ class EncoreOffer extends HTMLElement {
     try {
       const { stripe, clientSecret } = await this.#stripe();
       await stripe.handleNextAction({ clientSecret });
-    } catch (error) {
-      this.#complain(error);
+    } catch {
+      this.#release();
+      return this.#complain();
     }
     await this.#send("refresh");
   }
@@ -210,6 +232,7 @@ class EncoreOffer extends HTMLElement {
   /** Another card: Stripe's Payment Element, which has to live in the page and is slotted into the card. */
   async #another(button) {
     const form = this.#view.querySelector(".payment");
+    const height = this.#view.offsetHeight;
     const place = document.createElement("div");
     place.slot = "payment";
     this.append(place);
@@ -218,34 +241,44 @@ class EncoreOffer extends HTMLElement {
     this.#occupy(button.dataset.busy);
     try {
       const { stripe, clientSecret } = await this.#stripe();
-      const style = getComputedStyle(this.#box);
+      const card = getComputedStyle(this.#box);
+      const yes = getComputedStyle(form.querySelector("button"));
       const elements = stripe.elements({
         clientSecret,
-        appearance: { variables: { colorPrimary: style.getPropertyValue("--encore-accent").trim() || "#4338ca", fontFamily: style.fontFamily } },
+        appearance: {
+          variables: {
+            colorPrimary: yes.backgroundColor,
+            colorBackground: card.backgroundColor,
+            colorText: card.color,
+            fontFamily: card.fontFamily,
+            borderRadius: yes.borderRadius,
+          },
+        },
       });
       elements.create("payment").mount(place);
-      this.payment = { stripe, elements };
-    } catch (error) {
+      this.#payment = { stripe, elements, height };
+    } catch {
       place.remove();
       form.hidden = true;
       button.hidden = false;
-      this.#complain(error);
+      this.#complain();
     }
     this.#release();
   }
 
   async #pay(sentence) {
-    const { stripe, elements } = this.payment;
+    const { stripe, elements } = this.#payment;
     this.#occupy(sentence);
     const { error } = await stripe.confirmPayment({ elements, redirect: "if_required", confirmParams: { return_url: location.href } });
     this.#release();
-    if (error?.type === "validation_error") this.#complain(error);
+    if (error?.type === "validation_error") this.#complain(error.message);
     else await this.#send("refresh");
   }
 
-  #complain(error) {
+  /** Stripe's own sentences come in the shopper's language; for everything else there is one of ours. */
+  #complain(sentence) {
     const place = this.#view.querySelector(".error");
-    if (place) place.textContent = error.message;
+    place.textContent = sentence ?? place.dataset.fallback;
   }
 
   /** Tell the server once that a human could see the offer. */
@@ -267,7 +300,7 @@ class EncoreOffer extends HTMLElement {
 
   /** A tab that was left open past the offer's end shows the end, not a button that would be refused. */
   #returned() {
-    if (!document.hidden && !this.#busy && this.state === "open" && Date.now() > Date.parse(this.dataset.expires)) this.#send("refresh");
+    if (!document.hidden && !this.#busy && this.#is("open") && Date.now() > Date.parse(this.dataset.expires)) this.#send("refresh");
   }
 }
 
