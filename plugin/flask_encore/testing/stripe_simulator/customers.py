@@ -153,6 +153,7 @@ def _store(
         "number": number,
         "set_up": False,
         "spent": False,
+        "lenient": False,
     }
     return method
 

@@ -84,6 +84,24 @@ def future_usage(params: Json) -> str | None:
     return usage
 
 
+def check_descriptor(params: Json) -> None:
+    """Refuse what Stripe refuses on a card statement.
+
+    Raises:
+        StripeError: 400 for a full descriptor on a card payment, or a suffix that is too long, has no
+            letter, or has one of the characters statements cannot print.
+    """
+    if forms.text(params, "statement_descriptor") is not None:
+        message = "For card charges use statement_descriptor_suffix instead of statement_descriptor."
+        raise invalid(message, param="statement_descriptor")
+    suffix = forms.text(params, "statement_descriptor_suffix")
+    if suffix is None:
+        return
+    if len(suffix) > 22 or set(suffix) & set("<>\\'\"*") or not any(char.isalpha() for char in suffix):
+        message = "The statement descriptor suffix has up to 22 characters, a letter, and none of < > \\ ' \" *."
+        raise invalid(message, param="statement_descriptor_suffix")
+
+
 def blank(params: Json, *, amount: int, currency: str, customer_id: str | None) -> Json:
     """Every field of a new intent without a payment method, but its id and client secret."""
     return {

@@ -79,6 +79,7 @@ def create(ledger: Ledger, params: Json) -> Json:
         # Since API version 2023-08-16 the dashboard's methods are the default.
         asked = params.get("automatic_payment_methods") or {}
         automatic = {"allow_redirects": asked.get("allow_redirects", "always"), "enabled": True}
+    intent_rules.check_descriptor(params)
     method = intent_rules.chosen_method(ledger, params)
     draft = intent_rules.blank(params, amount=amount, currency=currency, customer_id=customer_id)
     draft |= {"automatic_payment_methods": automatic, "payment_method_types": types or ["card", "link"]}
@@ -192,8 +193,10 @@ def authenticate(ledger: Ledger, intent_id: str, *, success: bool) -> Json:
 
 def settle(ledger: Ledger, intent: Json, method: Json) -> None:
     """Ask the bank. Ends in succeeded, processing, or requires_payment_method."""
-    test_card = cards.behaviour(ledger.vault[method["id"]]["number"])
-    if test_card.code is not None:
+    vault = ledger.vault[method["id"]]
+    test_card = cards.behaviour(vault["number"])
+    lenient, vault["lenient"] = vault["lenient"], False
+    if test_card.code is not None and not lenient:
         fail(ledger, intent, method, code=test_card.code, decline_code=test_card.decline_code)
     elif method["type"] in cards.DELAYED:
         move(intent, "processing")

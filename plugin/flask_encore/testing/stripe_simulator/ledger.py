@@ -59,7 +59,7 @@ class Ledger:
         self.account = account
         self.origin = ""
         self.tables: dict[str, dict[str, Json]] = {kind: {} for kind in PREFIXES}
-        #: payment method id -> what Stripe knows and never shows: number, set_up, spent, forgiving.
+        #: payment method id -> what Stripe knows and never shows: number, set_up, spent, lenient.
         self.vault: dict[str, Json] = {}
         self.request: Json = {"id": None, "idempotency_key": None}
         self.on_event: Callable[[Json], None] = lambda event: None

@@ -25,6 +25,9 @@ _FILES = {"/stripe.js": "text/javascript; charset=utf-8", "/page.css": "text/css
 #: Pictures may come from the shop; nothing else from anywhere. Forms lead on to the shop's own pages.
 _POLICY = "default-src 'none'; style-src 'self'; img-src * data:; base-uri 'none'; frame-ancestors 'none'"
 
+#: Only on this page: a card as a shop meets it that worked once and does not any more.
+_DECLINED_LATER = "declined_later"
+
 #: The buttons under the form: what is posted, what it says, what stands beside it.
 _CHOICES = (
     ("4242424242424242", "Succeeds", "4242 … 4242"),
@@ -33,6 +36,7 @@ _CHOICES = (
     ("4000002500003155", "The bank asks once, then knows you", "4000 … 3155"),
     ("4000000000000002", "Declined", "4000 … 0002"),
     ("4000000000009995", "Insufficient funds", "4000 … 9995"),
+    (_DECLINED_LATER, "Pays this order, is declined next time", "4000 … 0341"),
     ("eps", "Bank transfer that cannot be kept", "eps"),
     ("sepa_debit", "Direct debit, takes days", "sepa"),
 )
@@ -156,6 +160,10 @@ def _bank(world: World, intent_id: str, posted: Json | None, query: Json) -> Pag
 
 def _method(world: World, posted: Json) -> Json:
     chosen = str(posted.get("pay") or "number")
+    if chosen == _DECLINED_LATER:
+        method = checkout.method_for(world.ledger, number="4000000000000341")
+        world.ledger.vault[method["id"]]["lenient"] = True
+        return method
     if chosen.isdecimal():
         return checkout.method_for(world.ledger, number=chosen)
     if chosen != "number":
