@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 from flask_encore.domain.errors import CurrencyMismatch, InexactMoney, InvalidInput
 
@@ -40,7 +40,21 @@ MINIMUM_CHARGE = {
 #: Stripe takes at most eight digits.
 MAXIMUM_CHARGE = 99_999_999
 
+#: What a 64-bit column holds; an amount beyond it is a mistake, and would be one of the database's otherwise.
+MAXIMUM = 2**63 - 1
+
+#: Arithmetic of our own: nineteen digits are what `MAXIMUM` has, what would be rounded raises instead, and the host
+#: application's decimal context can change neither.
+_EXACT = Context(prec=19, Emin=-19, Emax=19, traps=[InvalidOperation, Inexact, Overflow])
+
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
+
+
+def _code(currency: object) -> str:
+    code = currency.lower() if isinstance(currency, str) else ""
+    if not _CURRENCY.match(code):
+        raise InvalidInput(f"{currency!r} is not a currency; use a three-letter ISO 4217 code such as 'gbp'.")
+    return code
 
 
 def exponent(currency: str) -> int:
@@ -68,7 +82,7 @@ class Money:
 
     Raises:
         InexactMoney: If *minor_units* is not an ``int``; floats are refused, never rounded.
-        InvalidInput: If *currency* is not three letters.
+        InvalidInput: If *currency* is not three letters, or *minor_units* does not fit 64 bits.
     """
 
     minor_units: int
@@ -80,33 +94,34 @@ class Money:
                 f"Money takes whole minor units as int, got {self.minor_units!r}; "
                 'write Money(1290, "gbp") for 12.90, or Money.parse("12.90", "gbp").'
             )
-        currency = self.currency.lower() if isinstance(self.currency, str) else ""
-        if not _CURRENCY.match(currency):
-            raise InvalidInput(f"{self.currency!r} is not a currency; use a three-letter ISO 4217 code such as 'gbp'.")
-        object.__setattr__(self, "currency", currency)
+        if abs(self.minor_units) > MAXIMUM:
+            raise InvalidInput("An amount that does not fit 64 bits is too large.")
+        object.__setattr__(self, "currency", _code(self.currency))
 
     @classmethod
     def parse(cls, amount: str | Decimal | int, currency: str) -> Money:
         """Read a decimal amount such as ``"12.90"``.
 
         Raises:
-            InexactMoney: If it is not finite or has more decimals than the currency.
+            InexactMoney: If it is not finite, has more decimals than the currency, or more than nineteen digits.
+            InvalidInput: If *currency* is not three letters.
         """
+        code = _code(currency)
         if isinstance(amount, bool) or not isinstance(amount, str | Decimal | int):
             raise InexactMoney(f"{amount!r} is not an exact amount; pass a string such as '12.90'.")
         try:
-            value = Decimal(amount)
-            scaled = value.scaleb(exponent(currency.lower()))
-            if not scaled.is_finite() or scaled != scaled.to_integral_value():
-                raise InexactMoney(f"{amount!r} cannot be paid exactly in {currency}.")
-            return cls(int(scaled), currency)
-        except InvalidOperation as error:
+            scaled = _EXACT.scaleb(_EXACT.create_decimal(amount), exponent(code))
+            whole = scaled.is_finite() and scaled == scaled.to_integral_value()
+        except DecimalException as error:
             raise InexactMoney(f"{amount!r} is not an amount.") from error
+        if not whole:
+            raise InexactMoney(f"{amount!r} cannot be paid exactly in {code}.")
+        return cls(int(scaled), code)
 
     @property
     def decimal(self) -> Decimal:
         """The amount in units of the currency, with the currency's number of decimals."""
-        return Decimal(self.minor_units).scaleb(-exponent(self.currency))
+        return _EXACT.scaleb(Decimal(self.minor_units), -exponent(self.currency))
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor_units + self._same(other), self.currency)
