@@ -124,6 +124,7 @@ class Charge:
     undo_until: datetime | None
     hold_released_at: datetime | None
     quarantine_reason: str
+    updated_at: datetime
     snapshot: dict[str, Any]
 
     def to(self, status: ChargeStatus) -> Charge:

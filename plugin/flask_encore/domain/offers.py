@@ -42,6 +42,23 @@ def to(current: OfferStatus, status: OfferStatus) -> OfferStatus:
     return status
 
 
+class OfferState(StrEnum):
+    """An offer and its charge as one word, for the page and for JSON."""
+
+    OPEN = "open"  #: may be accepted or declined
+    CHARGING = "charging"  #: accepted; the charge is on its way
+    ACTION_REQUIRED = "action_required"  #: the bank asks the shopper
+    FAILED = "failed"  #: the bank said no; another card, or leave it
+    CHARGED = "charged"  #: the line is added; may be undone until the hold ends
+    UNDOING = "undoing"  #: the refund is on its way
+    UNDONE = "undone"  #: the money went back
+    DECLINED = "declined"  #: the shopper said no
+    EXPIRED = "expired"  #: nobody answered in time; nothing was charged
+    SOLD_OUT = "sold_out"  #: the last unit was gone; nothing was charged
+    UNKNOWN = "unknown"  #: we are checking with the bank
+    CANCELED = "canceled"  #: left, or the bank's check was not finished in time; nothing was charged
+
+
 class Outcome(StrEnum):
     """How a decision ended. Every paid order that asks for an offer gets exactly one."""
 

@@ -163,6 +163,8 @@ class GatewayEvent:
     Attributes:
         object_ref: The id of the object it is about (``pi_…``, ``re_…``, ``dp_…``).
         payment_intent_ref: The PaymentIntent that object belongs to; ``None`` when there is none.
+        charge_ref: What its metadata calls our charge (``encore_charge``); empty when it is not ours. Only a hint for
+            looking the row up: the row decides.
     """
 
     id: str
@@ -171,6 +173,7 @@ class GatewayEvent:
     payment_intent_ref: str | None
     livemode: bool
     account: str | None
+    charge_ref: str = ""
 
 
 class Gateway(Protocol):

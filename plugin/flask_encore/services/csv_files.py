@@ -88,7 +88,8 @@ class Problems:
         bad: Rows that could not be understood.
         first: The first `LISTED` of the bad rows, in the order of the file.
         not_sales: Reason -> number of rows left out because they are no sale; empty for products.
-        blank: Column -> number of kept rows where it was blank.
+        merged: Kept rows that repeat a product of their order; they became one line with the sum of quantities.
+        blank: Column -> number of lines where it was blank.
         missing: Optional columns the file does not have.
         aliases: Column -> header it was found under.
         notes: What was assumed to read the file, a sentence each.
@@ -99,6 +100,7 @@ class Problems:
     bad: int
     first: tuple[Problem, ...]
     not_sales: Mapping[str, int]
+    merged: int
     blank: Mapping[str, int]
     missing: tuple[str, ...]
     aliases: Mapping[str, str]
@@ -110,6 +112,8 @@ class Problems:
         told += self.notes
         told += [f"Column {name!r} was read from {header!r}." for name, header in self.aliases.items()]
         told += [f"Column {name!r} is missing; it is left empty." for name in self.missing]
+        if self.merged:
+            told.append(f"{_count(self.merged)} merged: the product was in the order before, quantities added up.")
         told += [f"{_count(count)} without {name}." for name, count in self.blank.items()]
         told += [f"{_count(count)} left out, no sale: {reason}." for reason, count in self.not_sales.items()]
         if self.bad:
@@ -128,6 +132,7 @@ class Tally:
     bad: int = 0
     first: list[Problem] = field(default_factory=list)
     not_sales: Counter[str] = field(default_factory=Counter)
+    merged: int = 0
     blank: Counter[str] = field(default_factory=Counter)
 
     def reject(self, line: int, reason: str) -> None:
@@ -148,6 +153,7 @@ class Tally:
             bad=self.bad,
             first=tuple(self.first),
             not_sales=dict(self.not_sales.most_common()),
+            merged=self.merged,
             blank=blank,
             missing=self.table.missing,
             aliases=self.table.aliases,

@@ -58,9 +58,9 @@ ORDER_COLUMNS = Columns(
     required=frozenset({"order_id", "sku"}),
 )
 
-#: order_ref, Unix time or None, customer_ref or None, sku, quantity, unit price in minor units or None, currency,
-#: whether an offer sold it (never, for an imported file).
-HistoryRow = tuple[str, float | None, str | None, str, int, int | None, str, bool]
+#: order_ref, sku, Unix time or None, customer_ref or None, quantity, unit price in minor units or None, currency:
+#: the columns of `store.history.add`.
+HistoryRow = tuple[str, str, float | None, str | None, int, int | None, str]
 
 #: Bookkeeping lines that shop systems keep among the sales, by SKU or by whole title, compared in lower case.
 _NOT_PRODUCTS = {
@@ -107,7 +107,8 @@ class OrderFile:
     """The order lines of a file.
 
     Attributes:
-        rows: One `HistoryRow` per kept line; the lines of one order stand together, orders in the file's order.
+        rows: One `HistoryRow` per order and product, quantities added up, at the first line's price and time; the
+            lines of one order stand together, orders in the file's order.
         titles: SKU -> its most frequent title; a SKU that never had one is its own title.
         categories: SKU -> its most frequent category; SKUs without one are absent.
     """
@@ -124,10 +125,10 @@ class OrderFile:
 
 
 class HistorySink(Protocol):
-    """Where order lines are kept."""
+    """Where order lines are kept, one per order and product."""
 
     def add(self, rows: Sequence[HistoryRow]) -> object:
-        """Put every order of *rows* in place of what was kept of it. All lines of an order come in one call."""
+        """Write *rows*; the same order and product again overwrites."""
         ...
 
 
@@ -245,7 +246,7 @@ def _whole(column: str, text: str) -> int:
 def _orders(table: Table, currency: str, zone: tzinfo, day_first: bool | None) -> OrderFile:
     tally = Tally(table)
     read = _LineReader(table, currency, zone, day_first)
-    orders: defaultdict[str, list[HistoryRow]] = defaultdict(list)
+    orders: defaultdict[str, dict[str, HistoryRow]] = defaultdict(dict)
     titles: Counter[tuple[str, str]] = Counter()
     categories: Counter[tuple[str, str]] = Counter()
     for line, fields in table.rows:
@@ -257,19 +258,25 @@ def _orders(table: Table, currency: str, zone: tzinfo, day_first: bool | None) -
         except (_BadRow, InvalidInput) as error:
             tally.reject(line, str(error))
         else:
-            orders[row[0]].append(row)
-            titles[row[3], title or row[3]] += 1
+            order_ref, sku = row[:2]
+            known = orders[order_ref].get(sku)
+            if known is None:
+                orders[order_ref][sku] = row
+            else:
+                orders[order_ref][sku] = (*known[:4], known[4] + row[4], *known[5:])
+                tally.merged += 1
+            titles[sku, title or sku] += 1
             if category:
-                categories[row[3], category] += 1
-    rows = [row for lines in orders.values() for row in lines]
-    for name, position in (("timestamp", 1), ("customer_id", 2), ("unit_price", 5)):
+                categories[sku, category] += 1
+    rows = [row for lines in orders.values() for row in lines.values()]
+    for name, position in (("timestamp", 2), ("customer_id", 3), ("unit_price", 5)):
         if name in table.index:
             tally.blank[name] = sum(row[position] is None for row in rows)
     return OrderFile(
         rows=rows,
         titles=_most_frequent(titles),
         categories=_most_frequent(categories),
-        problems=tally.done(kept=len(rows), what="sale"),
+        problems=tally.done(kept=len(rows) + tally.merged, what="sale"),
     )
 
 
@@ -312,13 +319,12 @@ class _LineReader:
             raise _NotASale("price is zero" if price == 0 else "price below zero")
         row = (
             order_ref,
+            self._sku(sku),
             self._time(timestamp),
             self._customer(customer_id),
-            self._sku(sku),
             checked_quantity(pieces),
             price,
             self._currency,
-            False,
         )
         return row, self._title(title), self._title(category)
 

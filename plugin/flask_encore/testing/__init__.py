@@ -1,5 +1,6 @@
 """Shipped test doubles: public, documented, used by our own tests and by a merchant's."""
 
+from flask_encore.testing.doubles import FixedRanker, FrozenClock
 from flask_encore.testing.stripe_simulator import StripeSimulator
 
-__all__ = ["StripeSimulator"]
+__all__ = ["FixedRanker", "FrozenClock", "StripeSimulator"]

@@ -1,0 +1,1 @@
+"""Parse, call one service, render. No SQL here, and no decision about money."""

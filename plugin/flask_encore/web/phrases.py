@@ -12,7 +12,8 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -70,10 +71,6 @@ class Phrases:
         sentence = CATALOGUES[self.language].get(key) or CATALOGUES[FALLBACK][key]
         return sentence.format_map({name: self._isolated(value) for name, value in values.items()})
 
-    def knows(self, key: str) -> bool:
-        """Whether there is a sentence *key*."""
-        return key in CATALOGUES[FALLBACK]
-
     def money(self, amount: Money) -> str:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
         pattern = _pattern(self.locale, exponent(amount.currency))
@@ -107,13 +104,27 @@ def _pattern(locale: Locale, decimals: int) -> NumberPattern:
     return pattern
 
 
-@cache
+@lru_cache(maxsize=256)  # locales come from orders; the world has fewer in use
 def phrases_for(locale: str) -> Phrases:
     """The phrases for *locale* (``de-AT``): its own, else its language's, else English. Never raises."""
-    try:
-        wanted = Locale.parse(locale.replace("-", "_"))
-    except (UnknownLocaleError, ValueError, TypeError):
-        wanted = Locale.parse(locale[:2].lower()) if locale[:2].lower() in CATALOGUES else Locale.parse(FALLBACK)
-    if wanted.language not in CATALOGUES:
-        return Phrases(Locale.parse(FALLBACK), FALLBACK)
-    return Phrases(wanted, wanted.language)
+    tag = locale.replace("-", "_")
+    for name in (tag, tag.partition("_")[0]):
+        try:
+            wanted = Locale.parse(name)
+        except (UnknownLocaleError, ValueError):
+            continue
+        if wanted.language in CATALOGUES:
+            return Phrases(wanted, wanted.language)
+    return Phrases(Locale.parse(FALLBACK), FALLBACK)
+
+
+#: Which wording shoppers agree to: the digest of every button label and price line, in every language. It is kept
+#: with each acceptance, and changes by itself when somebody changes a word.
+CONSENT_VERSION = sha256(
+    "\n".join(
+        f"{language} {key} {sentence}"
+        for language, catalogue in sorted(CATALOGUES.items())
+        for key, sentence in sorted(catalogue.items())
+        if key.startswith(("accept", "open.", "price."))
+    ).encode()
+).hexdigest()[:16]

@@ -68,7 +68,8 @@ class Api:
         self._world = world
         self._checker = checker
         self._recorded: list[RecordedRequest] = []
-        self._recording = threading.Lock()
+        self._recording = threading.Condition()
+        self._running = 0
 
     @property
     def recorded(self) -> list[RecordedRequest]:
@@ -80,6 +81,11 @@ class Api:
         """Empty the record; a call that runs meanwhile is not added again."""
         with self._recording:
             self._recorded = []
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Block until no call runs; False when `timeout` seconds passed first."""
+        with self._recording:
+            return self._recording.wait_for(lambda: self._running == 0, timeout=timeout)
 
     def answer(self, method: str, path: str, query: str, body: str, headers: Mapping[str, str]) -> Answer:
         """Answer one call.
@@ -93,6 +99,7 @@ class Api:
         with self._recording:
             record, position = self._recorded, len(self._recorded)
             record.append(RecordedRequest(method=method, path=path, params=params, headers=dict(headers)))
+            self._running += 1
         status = 0
         try:
             params.update(forms.decode(query, body))
@@ -102,9 +109,17 @@ class Api:
         except StripeError as error:
             status = error.status
             return Answer(status=status, body=error.body, headers=sent)
+        except faults.ConnectionCut:
+            raise
+        except Exception:
+            _log.exception("The simulator itself failed at %s %s", method, path)
+            status = 500
+            return Answer(status=status, body=server_error(stored=False).body, headers=sent)
         finally:
             with self._recording:
                 record[position] = replace(record[position], status=status)
+                self._running -= 1
+                self._recording.notify_all()
 
     def _run(self, method: str, path: str, params: Json, headers: Mapping[str, str], request_id: str) -> Answer:
         found = routes.find(method, path)
@@ -112,8 +127,11 @@ class Api:
         if found is None:
             raise StripeError(404, "invalid_request_error", f"Unrecognized request URL ({method}: {path}).")
         route, object_id = found
+        version = headers.get("Stripe-Version")
         if method == "POST":
-            versions.check(path, params, version=headers.get("Stripe-Version", API_VERSION))
+            versions.check(path, params, version=version or API_VERSION)
+        if self._checker is not None and route.shape is not None and not in_browser:
+            self._checker.check(route.shape, params, version=version)
         fault = self._world.faults.pop(method, path)
         kind = None if fault is None else fault.kind
         if kind == "drop_before":
@@ -127,27 +145,24 @@ class Api:
             if kind == "hang" and fault is not None:
                 self._hang(fault.seconds, key)
             context: Json = {"id": request_id, "idempotency_key": key}
-            answer = self._once(route, object_id, params, context, in_browser, fails=kind == "error_500_after")
+            answer = self._once(route, object_id, params, context, fails=kind == "error_500_after")
         if kind == "hang_after" and fault is not None:
             self._world.faults.hang(fault.seconds)
         if kind == "drop_after":
             raise faults.ConnectionCut
         return answer
 
-    def _once(
-        self, route: routes.Route, object_id: str, params: Json, context: Json, in_browser: bool, *, fails: bool
-    ) -> Answer:
+    def _once(self, route: routes.Route, object_id: str, params: Json, context: Json, *, fails: bool) -> Answer:
         """Execute, and let the idempotency key remember or forget the outcome."""
         stored = True
         try:
-            if self._checker is not None and route.shape is not None and not in_browser:
-                self._checker.check(route.shape, params)
             answer = Answer(status=200, body=self._execute(route, object_id, params, context))
         except StripeError as error:
             answer, stored = Answer(status=error.status, body=error.body), error.stored
         except Exception:
-            _log.exception("The simulator itself failed at %s %s", route.method, route.path)
-            answer, stored = Answer(status=500, body=server_error(stored=False).body), False
+            if context["idempotency_key"] is not None:
+                self._world.idempotency.release(context["idempotency_key"])
+            raise
         if fails and stored:
             answer = Answer(status=500, body=server_error(stored=True).body)
         key = context["idempotency_key"]

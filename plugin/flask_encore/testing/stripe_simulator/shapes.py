@@ -5,8 +5,10 @@ The one module of the simulator that imports ``stripe`` (and pydantic), and only
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -19,11 +21,15 @@ _ONLY_FOR_TYPE_CHECKERS = {"StripeContext": str, "Mapping": Mapping}
 class ShapeChecker(Protocol):
     """Refuses parameters Stripe does not know."""
 
-    def check(self, shape: str, params: Json) -> None:
-        """Raise `StripeError` 400 when `params` do not fit the TypedDict named `shape`."""
+    def check(self, shape: str, params: Json, *, version: str | None) -> None:
+        """Raise `StripeError` 400 when `params` do not fit the TypedDict named `shape`.
+
+        Requests in another API `version` than the SDK's own pass: its types do not describe them.
+        """
         ...
 
 
+@functools.cache
 def load() -> ShapeChecker | None:
     """A checker; None when pydantic is missing or the SDK is too old to ship ``stripe.params``."""
     try:
@@ -42,13 +48,21 @@ class _PydanticChecker:
         self._params = params
         self._adapters: dict[str, Any] = {}
         # The SDK's parameter classes inherit its per-request options; on the wire those are headers.
-        self._options = frozenset(importlib.import_module("stripe").RequestOptions.__annotations__)
+        sdk = importlib.import_module("stripe")
+        self._options = frozenset(sdk.RequestOptions.__annotations__)
+        self._version = sdk.api_version
+        self._building = threading.Lock()
 
-    def check(self, shape: str, params: Json) -> None:
+    def check(self, shape: str, params: Json, *, version: str | None) -> None:
+        if version not in (None, self._version):
+            return
         for name in params:
             if name in self._options:
                 raise _unknown(name)
-        adapter = self._adapters.get(shape) or self._build(shape)
+        adapter = self._adapters.get(shape)
+        if adapter is None:
+            with self._building:
+                adapter = self._adapters.get(shape) or self._build(shape)
         try:
             adapter.validate_python(params)
         except self._pydantic.ValidationError as error:

@@ -155,6 +155,10 @@ class StripeSimulator:
         """The calls to a path; ``*`` stands for one segment, ``**`` for any."""
         return [each for each in self.requests if each.method == method and matches(path, each.path)]
 
+    def wait_until_idle(self, *, timeout: float = 5.0) -> bool:
+        """Block until no call runs, also none whose client gave up; False when `timeout` seconds passed first."""
+        return self._api.wait_until_idle(timeout)
+
     def forget_requests(self) -> None:
         """Empty the record of calls."""
         self._api.forget()

@@ -1,0 +1,217 @@
+"""The extension object: reads the configuration once, builds the adapters, mounts the blueprints. No logic.
+
+One object serves any number of apps; what belongs to an app is in ``app.extensions["flask-encore"]``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from flask import Flask, current_app
+from sqlalchemy import Engine
+
+from flask_encore import signals
+from flask_encore.config import Settings
+from flask_encore.domain.charges import Charge
+from flask_encore.domain.errors import ConfigurationError, InvalidInput
+from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.orders import PaidOrder, Product
+from flask_encore.domain.ports import Clock, Gateway, Ranker, TrainingReport
+from flask_encore.payments.stripe_gateway import StripeGateway
+from flask_encore.ranking.copurchase import CoPurchaseRanker
+from flask_encore.ranking.trainer import CoPurchaseTrainer
+from flask_encore.services import recording, recovering, refunding, training
+from flask_encore.services.recording import Recorded
+from flask_encore.services.runtime import Handler, Runtime, utc_now
+from flask_encore.services.working import Worker, work_once
+from flask_encore.store import catalog, charges
+from flask_encore.store.database import Database
+from flask_encore.store.migrations import upgrade
+from flask_encore.web import dashboard, injection, neighbours, offer, webhooks
+from flask_encore.web.current import KEY, AdminGuard, AppState, state
+from flask_encore.web.phrases import CONSENT_VERSION
+from flask_encore.web.tokens import Tokens
+
+H = TypeVar("H", bound=Handler)
+
+#: A token is read this much longer than offer and undo last, so that a slow shopper is told what happened.
+TOKEN_GRACE_SECONDS = 3600
+
+
+class Catalog:
+    """The products Encore may offer, as the shop last handed them in. Needs an app context."""
+
+    def upsert(self, products: Iterable[Product]) -> int:
+        """Write *products*, new or known by sku, and answer how many. *stock* is set to what is handed in.
+
+        Raises:
+            InvalidInput: If anything else than a `Product` is among them; then nothing is written.
+        """
+        rows = list(products)
+        for row in rows:
+            if not isinstance(row, Product):
+                raise InvalidInput(f"catalog.upsert takes Product values, got {row!r}.")
+        rt = state().runtime
+        with rt.db.write() as connection:
+            return catalog.upsert(connection, rows, now=rt.clock())
+
+    def get(self, sku: str) -> Product | None:
+        """The product *sku*, or ``None``."""
+        with state().runtime.db.read() as connection:
+            return catalog.find(connection, sku)
+
+
+class Encore:
+    """Puts one well-chosen offer on a Flask shop's thank-you page.
+
+    Every ``ENCORE_*`` key is read once, in `init_app`; later changes of the configuration are not seen.
+
+    Args:
+        app: Bound at once when given; else call `init_app`.
+        admin_guard: As for `init_app`.
+    """
+
+    def __init__(self, app: Flask | None = None, *, admin_guard: AdminGuard | None = None) -> None:
+        self.catalog = Catalog()
+        self._handlers: dict[EventKind, list[Handler]] = defaultdict(list)
+        if app is not None:
+            self.init_app(app, admin_guard=admin_guard)
+
+    def init_app(
+        self,
+        app: Flask,
+        *,
+        admin_guard: AdminGuard | None = None,
+        engine: Engine | None = None,
+        clock: Clock = utc_now,
+        gateway: Gateway | None = None,
+        ranker: Ranker | None = None,
+    ) -> None:
+        """Bind Encore to *app*.
+
+        Args:
+            admin_guard: Called on every merchant page: an actor's name lets in, ``None`` or False answers 403, a
+                response is sent as it is. Without a guard everybody gets 403.
+            engine: Where Encore's tables live, instead of ``ENCORE_DATABASE_URI``.
+            clock: Tells the time; for tests.
+            gateway: Instead of Stripe; for tests.
+            ranker: Instead of the trained recommender; for tests and for shops with their own.
+
+        Raises:
+            ConfigurationError: If *app* has Encore already, or a key is wrong; every wrong key is named.
+        """
+        if KEY in app.extensions:
+            raise ConfigurationError(
+                "Encore is bound to this app already. Call init_app once for each app; "
+                "one Encore object may serve several apps."
+            )
+        settings = Settings.from_config(app.config, instance_path=app.instance_path, secret_key=app.secret_key)
+        model_dir = Path(settings.model_dir)
+        embedded = settings.worker == "embedded" and not app.testing
+        worker = Worker(lambda: _in_context(app, lambda: work_once(runtime)))
+        runtime = Runtime(
+            settings=settings,
+            db=Database(
+                engine if engine is not None else settings.database_uri, patience_ms=settings.decision_budget_ms
+            ),
+            gateway=gateway or (StripeGateway(settings, clock=clock) if settings.stripe_secret_key else None),
+            ranker=ranker or CoPurchaseRanker(model_dir),
+            trainer=CoPurchaseTrainer(model_dir),
+            clock=clock,
+            publish=lambda event: _publish(app, event),
+            wake=worker.wake if embedded else _stay_asleep,
+            handlers=self._handlers,
+            consent_version=CONSENT_VERSION,
+        )
+        lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
+        tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
+        app.extensions[KEY] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard)
+        public = [offer.create_blueprint(), webhooks.create_blueprint()]
+        for blueprint in (*public, dashboard.create_blueprint()):
+            app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        injection.install(app)
+        neighbours.install(app, public)
+
+    def order_paid(self, order: PaidOrder) -> Recorded:
+        """Tell Encore of a paid order. Call it after your own commit; it never makes your checkout fail.
+
+        Idempotent on order_ref: the same content again is a no-op. Needs an app context.
+
+        Raises:
+            OrderConflict: If the order_ref, or the payment, is known with different content.
+            InvalidInput: If *order* is not a `PaidOrder`.
+        """
+        if not isinstance(order, PaidOrder):
+            raise InvalidInput(f"order_paid takes a PaidOrder, got {order!r}.")
+        return recording.record(state().runtime, order)
+
+    def thank_you(self, *, order_ref: str) -> Callable[..., object]:
+        """Decorate a thank-you view whose argument *order_ref* holds the order's key."""
+        return injection.thank_you(order_ref=order_ref)
+
+    def on(self, kind: str) -> Callable[[H], H]:
+        """Register a handler of the events *kind*, such as ``@encore.on("charge_succeeded")``.
+
+        It is called with a `ChargeEvent`, at least once, in order per order, in an app context; when it raises it is
+        called again later. Make it idempotent by ``event.charge_ref``.
+
+        Raises:
+            InvalidInput: If there is no such event.
+        """
+        try:
+            event_kind = EventKind(kind)
+        except ValueError as error:
+            known = ", ".join(EventKind)
+            raise InvalidInput(f"There is no event {kind!r}; the events are {known}.") from error
+
+        def register(handler: H) -> H:
+            self._handlers[event_kind].append(handler)
+            return handler
+
+        return register
+
+    def refund(self, charge_ref: str, *, actor: str) -> Charge:
+        """Refund a charge in full. Idempotent; *actor* is written down with it. Needs an app context.
+
+        Raises:
+            InvalidInput: If there is no such charge.
+        """
+        rt = state().runtime
+        with rt.db.read() as connection:
+            charge = charges.find(connection, charge_ref)
+        if charge is None or charge.account != rt.account:
+            raise InvalidInput(f"There is no charge {charge_ref!r}.")
+        return refunding.refund(rt, charge, actor=actor)
+
+    def train(self, *, progress: Callable[[float], None] | None = None) -> TrainingReport:
+        """Train the recommender on every recorded order and put it live. Needs an app context."""
+        return training.train(state().runtime, progress=progress)
+
+    def sweep(self) -> recovering.Swept:
+        """Do everything that is due, once, as ``flask encore sweep`` does. Needs an app context."""
+        return recovering.sweep(state().runtime)
+
+    def upgrade(self) -> None:
+        """Create or migrate Encore's tables, as ``flask encore db upgrade`` does. Needs an app context."""
+        upgrade(state().runtime.db.engine)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The parts of the current app, for tools and tests. Needs an app context."""
+        return state(current_app._get_current_object()).runtime  # type: ignore[attr-defined]
+
+
+def _publish(app: Flask, event: ChargeEvent) -> None:
+    signals.BY_KIND[event.kind].send(app, event=event)
+
+
+def _in_context(app: Flask, run: Callable[[], object]) -> None:
+    with app.app_context():
+        run()
+
+
+def _stay_asleep() -> None:
+    """No embedded worker: somebody runs ``flask encore work`` or ``sweep``."""

@@ -1,0 +1,219 @@
+"""Take a claimed charge to its outcome, in two steps: an unconfirmed PaymentIntent whose id is committed, then its
+confirmation (invariant I2).
+
+Crash anywhere: before the id is committed, what exists at Stripe cannot be charged, and the next run finds it by list;
+after that, the next run begins with GET. No call to Stripe is made inside a transaction (invariant I5).
+Source of the flow and its proof: Brandur Leach, "Implementing Stripe-like idempotency keys in Postgres" (phases and
+recovery points), made safe against forgotten keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from flask_encore.domain.charges import Charge, ChargeStatus, sources
+from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
+from flask_encore.domain.ports import Gateway, IntentRequest, IntentSnapshot, IntentStatus
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.services.settling import METADATA_KEY, cancel_unborn, settle
+from flask_encore.store import charges
+
+#: Longer than three Stripe calls at their longest (3 s to connect, 20 s to read each), so that a worker that is merely
+#: slow is not overtaken.
+LEASE = timedelta(seconds=90)
+
+#: How far before the claim an intent of it can have been created by clocks that disagree.
+CLOCK_SKEW = timedelta(minutes=10)
+
+#: Attempts on one PaymentIntent, the first click included. Card networks punish more (Mastercard: 10 in 24 h), and
+#: card testers need many.
+MAX_ATTEMPTS = 5
+
+
+class _Overtaken(Exception):
+    """Another worker committed its intent first; ours, if it is another, is never confirmed (invariant I2)."""
+
+    def __init__(self, charge: Charge) -> None:
+        super().__init__(charge.id)
+        self.charge = charge
+
+
+def keys(charge: Charge) -> dict[str, str]:
+    """The idempotency keys of *charge*, pure functions of its row."""
+    return {
+        "create": f"encore:{charge.id}:create:{charge.epoch}",
+        "confirm": f"encore:{charge.id}:confirm:{charge.attempt}",
+        "cancel": f"encore:{charge.id}:cancel",
+    }
+
+
+def request_of(charge: Charge) -> IntentRequest:
+    """What its PaymentIntent is created from; nothing that was not frozen in the row (invariant I4)."""
+    return IntentRequest(
+        amount=charge.amount,
+        customer_ref=charge.customer_ref,
+        payment_method_ref=charge.payment_method_ref,
+        payment_method_type=charge.payment_method_type,
+        description=f"{charge.snapshot['title']} (added to order {charge.order_ref})",
+        metadata={METADATA_KEY: charge.id, "encore_order": charge.order_ref},
+    )
+
+
+def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: bool, return_url: str) -> Charge:
+    """Take a leased charge as far as it goes without the shopper, and give the lease back.
+
+    Args:
+        token: The lease.
+        resuming: Whether anything may exist at Stripe already; then the first call is a GET.
+        return_url: Where a bank that insists on a redirect sends the shopper.
+    """
+    gateway = rt.gateway
+    assert gateway is not None
+    try:
+        if charge.payment_intent_ref is None:
+            charge, intent = _begin(rt, gateway, charge, resuming=resuming)
+        else:
+            intent = gateway.intent(charge.payment_intent_ref)
+            if intent.status is IntentStatus.REQUIRES_CONFIRMATION:
+                charge = _open_attempt(rt, charge)
+        if intent.status is IntentStatus.REQUIRES_CONFIRMATION and charge.status is ChargeStatus.CONFIRMING:
+            intent = _confirm(gateway, charge, return_url=return_url)
+        return settle(rt, charge, intent, source=source)
+    except _Overtaken as overtaken:
+        return overtaken.charge
+    except GatewayRefused as error:
+        logger.warning("charge %s refused by Stripe: %s", charge.id, error.code)
+        if charge.payment_intent_ref is None:
+            return cancel_unborn(rt, charge, failure_code=error.code)
+        return _unknown(rt, charge, token=token)
+    except GatewayError as error:
+        logger.warning("charge %s: no answer from Stripe (%s)", charge.id, type(error).__name__)
+        return _unknown(rt, charge, token=token)
+
+
+def cancel(rt: Runtime, charge: Charge, *, source: str) -> Charge:
+    """Give up on a charge whose money has not moved. If it moved meanwhile, Stripe says so and that is settled.
+
+    Raises:
+        GatewayError: If Stripe did not answer; nothing is decided then, the sweeper comes back to it.
+    """
+    assert rt.gateway is not None
+    if charge.payment_intent_ref is None:
+        found = _existing(rt.gateway, charge)
+        if found is None:
+            return cancel_unborn(rt, charge, failure_code="abandoned")
+        try:
+            charge = _commit(rt, charge, found, confirming=False)
+        except _Overtaken as overtaken:
+            charge = overtaken.charge
+    assert charge.payment_intent_ref is not None
+    intent = rt.gateway.cancel_intent(charge.payment_intent_ref, idempotency_key=keys(charge)["cancel"])
+    return settle(rt, charge, intent, source=source)
+
+
+def cancel_orphans(rt: Runtime, charge: Charge) -> int:
+    """Cancel every PaymentIntent that names *charge* and is not its committed one. They cannot be charged; this
+    keeps the merchant's Stripe dashboard clean. Answers how many there were.
+    """
+    assert rt.gateway is not None
+    orphans = [
+        intent
+        for intent in _named(rt.gateway, charge)
+        if intent.ref != charge.payment_intent_ref
+        and intent.status not in {IntentStatus.CANCELED, IntentStatus.SUCCEEDED}
+    ]
+    for intent in orphans:
+        rt.gateway.cancel_intent(intent.ref, idempotency_key=f"encore:{charge.id}:orphan:{intent.ref}")
+    return len(orphans)
+
+
+def _begin(rt: Runtime, gateway: Gateway, charge: Charge, *, resuming: bool) -> tuple[Charge, IntentSnapshot]:
+    """An unconfirmed PaymentIntent, its id committed and the first attempt opened in the same write."""
+    intent = _existing(gateway, charge) if resuming else None
+    if intent is None:
+        try:
+            intent = gateway.create_intent(request_of(charge), idempotency_key=keys(charge)["create"])
+        except GatewayUnknown as error:
+            if error.answer_stored:
+                # Stripe would repeat this failure for a day. A fresh key is safe: an intent whose id was never
+                # committed is never confirmed.
+                with rt.db.write() as connection:
+                    charges.begin_epoch(connection, charge, now=rt.clock())
+            raise
+    return _commit(rt, charge, intent, confirming=True), intent
+
+
+def _commit(rt: Runtime, charge: Charge, intent: IntentSnapshot, *, confirming: bool) -> Charge:
+    with rt.db.write() as connection:
+        committed = charges.commit_intent(connection, charge.id, intent.ref, confirming=confirming, now=rt.clock())
+        current = committed or charges.find(connection, charge.id)
+    assert current is not None
+    if committed is None:
+        raise _Overtaken(current)
+    return current
+
+
+def _open_attempt(rt: Runtime, charge: Charge) -> Charge:
+    with rt.db.write() as connection:
+        opened = charges.move(
+            connection,
+            charge,
+            to=ChargeStatus.CONFIRMING,
+            sources=sources(ChargeStatus.CONFIRMING) | {ChargeStatus.CONFIRMING},
+            now=rt.clock(),
+            new_attempt=True,
+        )
+        current = opened or charges.find(connection, charge.id)
+    assert current is not None
+    return current
+
+
+def _confirm(gateway: Gateway, charge: Charge, *, return_url: str) -> IntentSnapshot:
+    """Confirm the committed intent; after a call without an answer, look once."""
+    assert charge.payment_intent_ref is not None
+    try:
+        return gateway.confirm_intent(
+            charge.payment_intent_ref, idempotency_key=keys(charge)["confirm"], return_url=return_url
+        )
+    except GatewayUnknown:
+        intent = gateway.intent(charge.payment_intent_ref)
+        if intent.status is IntentStatus.REQUIRES_CONFIRMATION:
+            raise  # not executed, or not yet: recovering asks again and confirms then
+        return intent
+    except GatewayRefused as error:
+        intent = gateway.intent(charge.payment_intent_ref)
+        if intent.status is IntentStatus.REQUIRES_CONFIRMATION:
+            # The stored card cannot be used at all (detached, say). For the shopper that is a bank's no.
+            return replace(intent, status=IntentStatus.REQUIRES_PAYMENT_METHOD, failure_code=error.code)
+        return intent
+
+
+def _named(gateway: Gateway, charge: Charge) -> list[IntentSnapshot]:
+    since = int((charge.accepted_at - CLOCK_SKEW).timestamp())
+    return [
+        intent
+        for intent in gateway.intents_of(charge.customer_ref, created_since=since)
+        if intent.metadata.get(METADATA_KEY) == charge.id
+    ]
+
+
+def _existing(gateway: Gateway, charge: Charge) -> IntentSnapshot | None:
+    """A PaymentIntent an earlier run created and did not live to commit. Found by list, which is never behind."""
+    alive = [intent for intent in _named(gateway, charge) if intent.status is not IntentStatus.CANCELED]
+    return min(alive, key=lambda intent: (intent.created, intent.ref)) if alive else None
+
+
+def _unknown(rt: Runtime, charge: Charge, *, token: str) -> Charge:
+    """Write that nobody knows, give the lease back, and let recovering ask soon."""
+    now = rt.clock()
+    with rt.db.write() as connection:
+        marked = charges.move(
+            connection, charge, to=ChargeStatus.UNKNOWN, sources=sources(ChargeStatus.UNKNOWN), now=now
+        )
+        charges.postpone(connection, charge.id, token=token, next_run_at=now + timedelta(seconds=5), now=now)
+        current = marked or charges.find(connection, charge.id)
+    assert current is not None
+    rt.counts.add("charge_unknown")
+    rt.wake()
+    return current

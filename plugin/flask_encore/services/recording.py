@@ -1,0 +1,176 @@
+"""A paid order comes in: ask Stripe about its payment, rank what goes with it, write it down once.
+
+Stripe is asked and the recommender runs before the transaction, and neither can make the caller's checkout fail: what
+they could not tell is a reason in the row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import timedelta
+from enum import StrEnum
+
+from flask_encore.domain.errors import GatewayError, GatewayRefused, OrderConflict
+from flask_encore.domain.money import Money
+from flask_encore.domain.offers import Candidate, Reason
+from flask_encore.domain.orders import PaidOrder
+from flask_encore.domain.ports import IntentStatus
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.store import history, orders
+from flask_encore.store.database import StoreError
+from flask_encore.store.orders import Payment
+
+#: More than any filter will throw away on a normal day, and still one page of the decision log.
+CANDIDATES = 20
+
+#: How long the sweeper goes on asking about a payment Stripe could not be asked about: a shopper who comes back to
+#: the page later than this finds the offer's time over anyway.
+VERIFY_FOR = timedelta(days=1)
+
+
+class Recorded(StrEnum):
+    """What became of an order handed to Encore."""
+
+    NEW = "new"  #: written down
+    DUPLICATE = "duplicate"  #: known with the same content; nothing changed
+    NOT_RECORDED = "not_recorded"  #: our database did not take it; hand it in again, the checkout goes on
+
+
+def record(rt: Runtime, order: PaidOrder) -> Recorded:
+    """Write *order* down. Idempotent on order_ref.
+
+    Raises:
+        OrderConflict: If the order_ref, or the payment, is known with different content. Nothing changed.
+    """
+    try:
+        with rt.db.read() as connection:
+            if _is_known(orders.known(connection, order, account=rt.account), order):
+                return Recorded.DUPLICATE
+        payment = verify(rt, order.payment_intent_ref, order.total)
+        candidates, reason = _rank(rt, order)
+        if reason is not None and not payment.ineligible_reason:
+            payment = Payment(ineligible_reason=reason)
+        with rt.db.write() as connection:
+            if orders.insert_order(
+                connection,
+                order,
+                account=rt.account,
+                payment=payment,
+                candidates=candidates,
+                model_version=rt.ranker.version if reason is None else "",
+                now=rt.clock(),
+            ):
+                history.add(connection, _history(order))
+                return Recorded.NEW
+        with rt.db.read() as connection:
+            _is_known(orders.known(connection, order, account=rt.account), order)
+        return Recorded.DUPLICATE
+    except StoreError:
+        rt.counts.add("order_not_recorded")
+        logger.exception("order %s could not be recorded", order.order_ref)
+        return Recorded.NOT_RECORDED
+
+
+def verify(rt: Runtime, payment_intent_ref: str, total: Money) -> Payment:
+    """Ask Stripe who paid and with what; the caller's word is never taken for it. Never raises."""
+    if rt.gateway is None:
+        return Payment(ineligible_reason=Reason.PAYMENT_UNVERIFIED)
+    try:
+        told = rt.gateway.payment(payment_intent_ref)
+    except GatewayRefused as error:
+        logger.warning("payment %s cannot be read: %s", payment_intent_ref, error.code)
+        return Payment(ineligible_reason=Reason.PAYMENT_NOT_SUCCEEDED)
+    except GatewayError as error:
+        rt.counts.add(Reason.PAYMENT_UNVERIFIED)
+        logger.warning("payment %s could not be verified now: %s", payment_intent_ref, type(error).__name__)
+        return Payment(ineligible_reason=Reason.PAYMENT_UNVERIFIED)
+    reason = ""
+    if told.livemode != rt.gateway.livemode:
+        reason = Reason.PAYMENT_MODE_MISMATCH
+    elif told.status is not IntentStatus.SUCCEEDED:
+        reason = Reason.PAYMENT_NOT_SUCCEEDED
+    elif told.amount.currency != total.currency:
+        reason = Reason.PAYMENT_CURRENCY_MISMATCH
+    elif told.amount != total:
+        reason = Reason.PAYMENT_AMOUNT_MISMATCH
+    elif told.customer_ref is None:
+        reason = Reason.NO_CUSTOMER
+    elif told.payment_method_type not in rt.settings.payment_method_types:
+        reason = Reason.PAYMENT_METHOD_NOT_REUSABLE
+    elif told.payment_method_ref is None or not told.attached:
+        reason = Reason.PAYMENT_METHOD_NOT_SAVED
+    return Payment(
+        ineligible_reason=reason,
+        customer_ref=told.customer_ref,
+        method_ref=told.payment_method_ref,
+        method_type=told.payment_method_type,
+        card_brand=told.card_brand,
+        card_last4=told.card_last4,
+    )
+
+
+def verify_later(rt: Runtime) -> int:
+    """Ask again about payments Stripe could not be asked about; answers how many are known now."""
+    if rt.gateway is None:
+        return 0
+    was = Reason.PAYMENT_UNVERIFIED
+    with rt.db.read() as connection:
+        waiting = orders.unverified(connection, account=rt.account, reason=was, since=rt.clock() - VERIFY_FOR)
+    known = 0
+    for order_ref, payment_intent_ref, total_minor, currency in waiting:
+        payment = verify(rt, payment_intent_ref, Money(total_minor, currency))
+        if payment.ineligible_reason != was:
+            with rt.db.write() as connection:
+                orders.set_payment(connection, order_ref, account=rt.account, was=was, payment=payment)
+            known += 1
+    return known
+
+
+def _is_known(rows: Sequence[tuple[str, str]], order: PaidOrder) -> bool:
+    for fingerprint, order_ref in rows:
+        if order_ref != order.order_ref:
+            raise OrderConflict(
+                f"payment {order.payment_intent_ref} already paid order {order_ref}; "
+                f"order {order.order_ref} needs a payment of its own."
+            )
+        if fingerprint != order.fingerprint:
+            raise OrderConflict(
+                f"order {order.order_ref} is recorded with different content; a paid order never changes. "
+                "Use a new order_ref for a new order."
+            )
+        return True
+    return False
+
+
+def _rank(rt: Runtime, order: PaidOrder) -> tuple[list[Candidate], Reason | None]:
+    """Candidates for *order*, or why there are none although there should be. Never raises, never exceeds its time."""
+    budget = rt.settings.decision_budget_ms / 1000
+    started = time.perf_counter()
+    future = rt.pool.submit(rt.ranker.rank, order.skus, k=CANDIDATES)
+    try:
+        return list(future.result(timeout=budget)), None
+    except FutureTimeout:
+        future.cancel()
+        reason = Reason.RANKER_TIMEOUT
+        logger.warning("ranking order %s took over %.0f ms", order.order_ref, budget * 1000)
+    except Exception:
+        reason = Reason.RANKER_FAILED
+        logger.exception(
+            "ranking order %s failed after %.1f ms", order.order_ref, 1e3 * (time.perf_counter() - started)
+        )
+    rt.counts.add(reason)
+    return [], reason
+
+
+def _history(order: PaidOrder) -> list[tuple[object, ...]]:
+    merged: dict[str, list[int]] = {}
+    for line in order.lines:
+        known = merged.setdefault(line.sku, [0, line.unit_price.minor_units])
+        known[0] += line.quantity
+    placed_at = order.placed_at.timestamp()
+    return [
+        (order.order_ref, sku, placed_at, order.customer_ref, quantity, price, order.currency)
+        for sku, (quantity, price) in merged.items()
+    ]

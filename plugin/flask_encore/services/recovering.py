@@ -1,0 +1,186 @@
+"""Learn outcomes nobody waited for. The sweeper, the poll and the webhook look a charge up, ask Stripe, and settle.
+
+Nothing here is a retry in the sense of a second charge: every road begins with GET and ends in `settling.settle` or
+`refunding.settle_refunds`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask_encore.domain.charges import Charge, ChargeStatus
+from flask_encore.domain.errors import GatewayError
+from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.ports import GatewayEvent
+from flask_encore.services import charging, delivering, recording, refunding
+from flask_encore.services.offering import Offered
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.services.settling import AlreadySeen, after_commit, record_event, settle
+from flask_encore.store import charges, events, outbox
+
+#: How long an accepted offer whose outcome is unknown is still carried through: a Friday's bad deploy plus the
+#: weekend. After that the shopper has long been told nothing, so it is cancelled instead.
+RECOVER_FOR = timedelta(hours=72)
+
+#: Wait before looking again, doubled each time: 5 s, 10 s, … up to 15 minutes.
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=15)
+
+#: Charges of one sweep; the next sweep comes in seconds.
+BATCH = 100
+
+HEARTBEAT = "sweep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep did."""
+
+    charges: int
+    payments: int
+    delivered: int
+
+
+def sweep(rt: Runtime, *, return_url: str = "") -> Swept:
+    """Look once at everything that is due: stale claims, unknown outcomes, expired actions, ends of holds, refunds
+    without an answer, payments that could not be verified, undelivered messages. Safe to run anywhere, any number
+    of times at once.
+    """
+    seen = 0
+    if rt.gateway is not None:
+        with rt.db.read() as connection:
+            due = charges.due(connection, account=rt.account, now=rt.clock(), limit=BATCH)
+        for charge_id in due:
+            seen += look(rt, charge_id, source="sweeper", return_url=return_url) is not None
+    verified = recording.verify_later(rt)
+    delivered = delivering.deliver(rt)
+    with rt.db.write() as connection:
+        events.beat(connection, HEARTBEAT, now=rt.clock())
+    return Swept(charges=seen, payments=verified, delivered=delivered)
+
+
+def refresh(rt: Runtime, offered: Offered, *, return_url: str) -> Charge | None:
+    """The shopper's page asks how it stands: ask Stripe, unless somebody is doing that right now."""
+    charge = offered.charge
+    if charge is None or rt.gateway is None:
+        return charge
+    return look(rt, charge.id, source="poll", return_url=return_url) or charge
+
+
+def look(rt: Runtime, charge_id: str, *, source: str, return_url: str) -> Charge | None:
+    """Take one charge and carry it as far as it goes now. ``None``: another worker has it."""
+    now, token = rt.clock(), uuid.uuid4().hex
+    with rt.db.write() as connection:
+        leased = charges.lease(connection, charge_id, token=token, now=now, until=now + charging.LEASE)
+    if leased is None:
+        return None
+    charge, tries = leased
+    next_run_at: datetime | None = now + min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)
+    try:
+        current = _one(rt, charge, token=token, source=source, return_url=return_url)
+        next_run_at = _next_look(current, next_run_at)
+    except GatewayError as error:
+        logger.warning("charge %s: Stripe gave no answer to the %s (%s)", charge_id, source, type(error).__name__)
+        current = charge
+    with rt.db.write() as connection:
+        # Whoever settled it gave the lease back and said when to look again; then this changes nothing.
+        charges.postpone(connection, charge_id, token=token, next_run_at=next_run_at, now=now)
+    return current
+
+
+def _next_look(charge: Charge, backoff: datetime | None) -> datetime | None:
+    match charge.status:
+        case ChargeStatus.CANCELED | ChargeStatus.REFUNDED | ChargeStatus.DISPUTED:
+            return None
+        case ChargeStatus.SUCCEEDED:
+            return None if charge.hold_released_at else charge.undo_until
+        case ChargeStatus.ACTION_REQUIRED | ChargeStatus.FAILED if backoff is not None:
+            return max(backoff, charge.expires_at)
+    return backoff
+
+
+def _one(rt: Runtime, charge: Charge, *, token: str, source: str, return_url: str) -> Charge:
+    assert rt.gateway is not None
+    now = rt.clock()
+    match charge.status:
+        case ChargeStatus.CLAIMED | ChargeStatus.INTENT | ChargeStatus.CONFIRMING | ChargeStatus.UNKNOWN:
+            if now - charge.accepted_at > RECOVER_FOR:
+                return charging.cancel(rt, charge, source=source)
+            return charging.drive(rt, charge, token=token, source=source, resuming=True, return_url=return_url)
+        case ChargeStatus.ACTION_REQUIRED | ChargeStatus.FAILED if now >= charge.expires_at:
+            return charging.cancel(rt, charge, source=source)
+        case ChargeStatus.ACTION_REQUIRED | ChargeStatus.FAILED | ChargeStatus.PROCESSING:
+            assert charge.payment_intent_ref is not None
+            return settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source=source)
+        case ChargeStatus.SUCCEEDED:
+            return _release_hold(rt, charge)
+        case ChargeStatus.REFUNDING:
+            return refunding.resume(rt, charge)
+    return charge
+
+
+def _release_hold(rt: Runtime, charge: Charge) -> Charge:
+    """The time to undo is over: tell the merchant to fulfil, once. Undo is refused from this commit on."""
+    now = rt.clock()
+    with rt.db.write() as connection:
+        released = charges.release_hold(connection, charge, now=now)
+        if released is not None:
+            told = ChargeEvent.of(EventKind.HOLD_RELEASED, released, at=now)
+            outbox.add(connection, told, released, now=now)
+    if released is None:
+        return charge
+    after_commit(rt, told)
+    if charge.epoch:
+        charging.cancel_orphans(rt, charge)
+    return released
+
+
+def receive(rt: Runtime, event: GatewayEvent) -> str:
+    """Apply a verified webhook; answers what it did: ``applied``, ``duplicate`` or ``ignored``.
+
+    Its content is not believed: the object is read anew from Stripe, outside any transaction, and the event's row is
+    written in the transaction of its effect (invariant I6). Raises what the database or Stripe raises, so that
+    Stripe delivers it again.
+    """
+    assert rt.gateway is not None
+    if event.livemode != rt.gateway.livemode or (event.account or "") != rt.account:
+        return "ignored"
+    with rt.db.read() as connection:
+        if events.seen(connection, event, account=rt.account):
+            return "duplicate"
+        charge = (
+            charges.find_by_intent(connection, event.payment_intent_ref, account=rt.account)
+            if event.payment_intent_ref
+            else None
+        )
+    if charge is None:
+        # The shop's own payments come this way too, and an intent we created and did not commit (the sweeper's).
+        if event.charge_ref:
+            rt.wake()
+        return _note(rt, event)
+    try:
+        if event.type.startswith(("charge.refund", "refund.")):
+            assert charge.payment_intent_ref is not None
+            told = rt.gateway.refunds_of(charge.payment_intent_ref)
+            refunding.settle_refunds(rt, charge, told, event=event)
+        elif event.type.startswith("charge.dispute."):
+            refunding.settle_dispute(rt, charge, event=event)
+        elif event.type.startswith("payment_intent."):
+            assert charge.payment_intent_ref is not None
+            settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source="webhook", event=event)
+        else:
+            return _note(rt, event)
+    except AlreadySeen:
+        return "duplicate"
+    return "applied"
+
+
+def _note(rt: Runtime, event: GatewayEvent) -> str:
+    try:
+        with rt.db.write() as connection:
+            record_event(connection, rt, event, rt.clock(), effect="ignored")
+    except AlreadySeen:
+        return "duplicate"
+    return "ignored"

@@ -1,0 +1,88 @@
+"""What every service works with: the parts of one app, wired once by the extension."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from flask_encore.config import Settings
+from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.ports import Clock, Gateway, Ranker, Trainer
+from flask_encore.store.database import Database
+
+logger = logging.getLogger("flask_encore")
+
+Handler = Callable[[ChargeEvent], object]
+
+#: Threads that may be lost to a recommender that never returns; when they are all gone, rankings fail at once
+#: instead of piling up.
+RANKER_THREADS = 4
+
+
+def utc_now() -> datetime:
+    """The wall clock, the only place that reads it."""
+    return datetime.now(UTC)
+
+
+class Counts:
+    """How often things happened in this process since it started, by a short name; for health and for doubts."""
+
+    def __init__(self) -> None:
+        self._counter: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, name: str) -> None:
+        """Count one more *name*."""
+        with self._lock:
+            self._counter[name] += 1
+
+    def __getitem__(self, name: str) -> int:
+        return self._counter[name]
+
+    def as_dict(self) -> dict[str, int]:
+        """All counts so far."""
+        with self._lock:
+            return dict(self._counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The parts of one app.
+
+    Attributes:
+        gateway: ``None`` without a Stripe key; then every order is ineligible.
+        publish: Sends the signal of an event; called after its commit.
+        wake: Tells the embedded worker that there is something to do; does nothing without one.
+        handlers: Host handlers by kind of event, in order of registration.
+        consent_version: Which wording of the button and the price block shoppers accept.
+    """
+
+    settings: Settings
+    db: Database
+    gateway: Gateway | None
+    ranker: Ranker
+    trainer: Trainer
+    clock: Clock
+    publish: Callable[[ChargeEvent], None]
+    wake: Callable[[], None]
+    handlers: Mapping[EventKind, Sequence[Handler]]
+    consent_version: str
+    counts: Counts = field(default_factory=Counts)
+    accepts: threading.BoundedSemaphore = field(init=False)
+    pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(RANKER_THREADS, thread_name_prefix="encore-ranker")
+    )
+
+    def __post_init__(self) -> None:
+        slots = threading.BoundedSemaphore(self.settings.max_concurrent_accepts)
+        object.__setattr__(self, "accepts", slots)
+
+    @property
+    def account(self) -> str:
+        """The Stripe account every row belongs to; empty for the key's own."""
+        return self.settings.stripe_account

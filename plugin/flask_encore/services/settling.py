@@ -1,0 +1,202 @@
+"""Write an outcome. The only writer of what Stripe says about a charge: the click, the webhook, the sweeper and the
+poll all end here, in one guarded UPDATE and its outbox row, in one transaction (invariant I3).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_encore.domain.charges import Charge, ChargeStatus, Verdict, judge, sources
+from flask_encore.domain.errors import IllegalTransition
+from flask_encore.domain.events import EVENT_OF, ChargeEvent, EventKind
+from flask_encore.domain.ports import GatewayEvent, IntentSnapshot, IntentStatus
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.store import catalog, charges, events, outbox
+
+#: Metadata key under which a PaymentIntent names the charge it was made for.
+METADATA_KEY = "encore_charge"
+
+#: How soon an outcome that is not final is asked about again, when no webhook came first.
+ASK_AGAIN = timedelta(seconds=60)
+
+
+class AlreadySeen(Exception):
+    """The webhook's effect is committed; roll back and answer 200."""
+
+
+def outcome_of(charge: Charge, intent: IntentSnapshot) -> ChargeStatus:
+    """A PaymentIntent's status as the status of *charge*."""
+    match intent.status:
+        case IntentStatus.SUCCEEDED:
+            return ChargeStatus.SUCCEEDED
+        case IntentStatus.REQUIRES_ACTION:
+            return ChargeStatus.ACTION_REQUIRED
+        case IntentStatus.PROCESSING:
+            return ChargeStatus.PROCESSING
+        case IntentStatus.CANCELED:
+            return ChargeStatus.CANCELED
+        case IntentStatus.REQUIRES_PAYMENT_METHOD:
+            return ChargeStatus.FAILED
+        case _:
+            return ChargeStatus.INTENT
+
+
+def disagreement(charge: Charge, intent: IntentSnapshot, *, livemode: bool) -> str:
+    """How Stripe's object differs from what was frozen in the row; empty when it does not."""
+    if intent.ref != charge.payment_intent_ref:
+        return "intent_mismatch"
+    if intent.metadata.get(METADATA_KEY) != charge.id:
+        return "metadata_mismatch"
+    if intent.amount != charge.amount:
+        return "amount_mismatch" if intent.amount.currency == charge.amount.currency else "currency_mismatch"
+    if intent.status is IntentStatus.SUCCEEDED and intent.amount_received != charge.amount.minor_units:
+        return "amount_received_mismatch"
+    if intent.customer_ref != charge.customer_ref:
+        return "customer_mismatch"
+    return "" if intent.livemode == livemode else "livemode_mismatch"
+
+
+def settle(
+    rt: Runtime, charge: Charge, intent: IntentSnapshot, *, source: str, event: GatewayEvent | None = None
+) -> Charge:
+    """Write what *intent* says about *charge*, and answer the charge as it stands afterwards.
+
+    Idempotent and monotonic: the same news twice, or older news after newer, changes nothing.
+
+    Args:
+        source: Who brought the news, for the log: ``accept``, ``webhook``, ``sweeper``, ``poll`` or ``merchant``.
+        event: The webhook that brought it; its row is written in the same transaction.
+
+    Raises:
+        AlreadySeen: If the effect of *event* is committed.
+    """
+    now = rt.clock()
+    assert rt.gateway is not None
+    problem = disagreement(charge, intent, livemode=rt.gateway.livemode)
+    if problem:
+        return quarantine(rt, charge, reason=problem, event=event)
+    status = outcome_of(charge, intent)
+    told: ChargeEvent | None = None
+    with rt.db.write() as connection:
+        moved = None
+        if status is not ChargeStatus.INTENT:
+            moved = charges.move(
+                connection,
+                charge,
+                to=status,
+                sources=sources(status),
+                now=now,
+                **_columns(rt, charge, status, intent, now),
+            )
+        if moved is not None:
+            if status is ChargeStatus.CANCELED:
+                catalog.release(connection, charge.sku, charge.quantity)
+            told = tell(connection, moved, now)
+        record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
+        current = moved or charges.find(connection, charge.id)
+    assert current is not None
+    if moved is None:
+        return _not_moved(rt, current, status)
+    logger.info("charge %s -> %s by %s", charge.id, status, source)
+    after_commit(rt, told)
+    return current
+
+
+def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
+    """End a charge that never got a PaymentIntent: nothing exists that could be charged. Its stock goes back."""
+    now = rt.clock()
+    told = None
+    with rt.db.write() as connection:
+        moved = charges.move(
+            connection,
+            charge,
+            to=ChargeStatus.CANCELED,
+            sources={ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN},
+            now=now,
+            failure_code=failure_code[:80],
+            next_run_at=None,
+            lease_token=None,
+            lease_until=None,
+        )
+        if moved is not None:
+            catalog.release(connection, charge.sku, charge.quantity)
+            told = tell(connection, moved, now)
+        current = moved or charges.find(connection, charge.id)
+    assert current is not None
+    after_commit(rt, told)
+    return current
+
+
+def quarantine(rt: Runtime, charge: Charge, *, reason: str, event: GatewayEvent | None = None) -> Charge:
+    """Stop everything automatic about *charge* and raise the alarm. Its status stays what it is."""
+    now = rt.clock()
+    told = None
+    with rt.db.write() as connection:
+        record_event(connection, rt, event, now, effect="quarantined")
+        marked = charges.quarantine(connection, charge.id, reason=reason, now=now)
+        if marked is not None:
+            told = ChargeEvent.of(EventKind.CHARGE_QUARANTINED, marked, at=now, detail=reason)
+            outbox.add(connection, told, marked, now=now)
+        current = marked or charges.find(connection, charge.id)
+    assert current is not None
+    rt.counts.add("charge_quarantined")
+    logger.critical("charge %s quarantined: %s", charge.id, reason)
+    after_commit(rt, told)
+    return current
+
+
+def _columns(
+    rt: Runtime, charge: Charge, status: ChargeStatus, intent: IntentSnapshot, now: datetime
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "failure_code": intent.failure_code[:80] if status in {ChargeStatus.FAILED, ChargeStatus.CANCELED} else "",
+        "lease_token": None,
+        "lease_until": None,
+        "tries": 0,
+    }
+    match status:
+        case ChargeStatus.SUCCEEDED:
+            undo_until = now + timedelta(seconds=rt.settings.undo_seconds)
+            return values | {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
+        case ChargeStatus.CANCELED:
+            return values | {"next_run_at": None, "failure_code": intent.failure_code[:80] or charge.failure_code}
+        case ChargeStatus.FAILED | ChargeStatus.ACTION_REQUIRED:
+            # The sweeper's business only when the shopper's time is over.
+            return values | {"next_run_at": max(charge.expires_at, now + ASK_AGAIN)}
+        case _:
+            return values | {"next_run_at": now + ASK_AGAIN}
+
+
+def tell(connection: Any, charge: Charge, now: datetime) -> ChargeEvent | None:
+    kind = EVENT_OF.get(charge.status)
+    if kind is None:
+        return None
+    told = ChargeEvent.of(kind, charge, at=now, detail=charge.failure_code)
+    outbox.add(connection, told, charge, now=now)
+    return told
+
+
+def record_event(
+    connection: Any, rt: Runtime, event: GatewayEvent | None, now: datetime, *, effect: str = "applied"
+) -> None:
+    if event is not None and not events.record(connection, event, account=rt.account, effect=effect, now=now):
+        raise AlreadySeen
+
+
+def _not_moved(rt: Runtime, current: Charge, reported: ChargeStatus) -> Charge:
+    match judge(current.status, reported):
+        case Verdict.DOUBLE_PAYMENT:
+            return quarantine(rt, current, reason="paid_after_cancel")
+        case Verdict.ILLEGAL:
+            rt.counts.add("illegal_transition")
+            error = IllegalTransition(f"charge {current.id}: {current.status} -> {reported}")
+            logger.error("%s", error)
+    return current
+
+
+def after_commit(rt: Runtime, told: ChargeEvent | None) -> None:
+    """After the commit: in-process observers first, then the worker that feeds the host's handlers."""
+    if told is not None:
+        rt.publish(told)
+        rt.wake()

@@ -1,0 +1,66 @@
+"""The worker: sweep, deliver, wait. In the web process as one daemon thread, or alone as ``flask encore work``.
+
+Any number of workers may run at once, in any process: every piece of work is taken by a single-statement
+compare-and-swap.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flask_encore.services.recovering import sweep
+from flask_encore.services.runtime import Runtime, logger
+
+#: Seconds between two looks when nobody calls: what is due is due to the minute.
+PERIOD = 15.0
+
+
+class Worker:
+    """Runs `sweep` when woken, and every `PERIOD` seconds.
+
+    Args:
+        run: Does one round; `extension` wraps `sweep` in an app context for the host's handlers.
+    """
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._run = run
+        self._called = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def wake(self) -> None:
+        """There is something to do. Starts the thread in the process that first calls it, so forks are safe."""
+        self._called.set()
+        if self._thread is None or not self._thread.is_alive():
+            with self._starting:
+                if (self._thread is None or not self._thread.is_alive()) and not self._ended.is_set():
+                    self._thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
+                    self._thread.start()
+
+    def loop(self) -> None:
+        """Work in this thread until `stop`."""
+        self._loop()
+
+    def stop(self) -> None:
+        """Finish the round and end."""
+        self._ended.set()
+        self._called.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=30)
+
+    def _loop(self) -> None:
+        while not self._ended.is_set():
+            self._called.clear()
+            try:
+                self._run()
+            except Exception:
+                # A worker that dies of one bad minute is found stuck on Monday.
+                logger.exception("a round of the worker failed")
+            self._called.wait(PERIOD)
+
+
+def work_once(rt: Runtime) -> None:
+    """One round: everything due, once."""
+    sweep(rt)

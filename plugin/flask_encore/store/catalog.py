@@ -1,0 +1,105 @@
+"""Statements on products and their stock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from flask_encore.domain.money import Money
+from flask_encore.domain.orders import Product
+from flask_encore.store.models import products
+
+#: Rows per round trip of an executemany; enough to amortise it, few enough to show progress.
+BATCH = 1_000
+
+_INSERT = insert(products)
+_UPSERT = _INSERT.on_conflict_do_update(
+    index_elements=["sku"],
+    set_={
+        name: _INSERT.excluded[name]
+        for name in ("title", "price_minor", "currency", "stock", "category", "image_url", "cost_minor", "active")
+    }
+    | {"updated_at": _INSERT.excluded.updated_at},
+)
+
+_RESERVE = (
+    sa.update(products)
+    .where(
+        products.c.sku == sa.bindparam("of_sku"),
+        products.c.active,
+        sa.or_(products.c.stock.is_(None), products.c.stock >= sa.bindparam("units")),
+    )
+    .values(stock=products.c.stock - sa.bindparam("units"))
+)
+_RELEASE = (
+    sa.update(products)
+    .where(products.c.sku == sa.bindparam("of_sku"))
+    .values(stock=products.c.stock + sa.bindparam("units"))
+)
+
+
+def upsert(connection: sa.Connection, rows: Iterable[Product], *, now: datetime) -> int:
+    """Write every product, new or known, and answer how many."""
+    values = [
+        {
+            "sku": product.sku,
+            "title": product.title,
+            "price_minor": product.price.minor_units,
+            "currency": product.price.currency,
+            "stock": product.stock,
+            "category": product.category,
+            "image_url": product.image_url,
+            "cost_minor": product.cost.minor_units if product.cost else None,
+            "active": product.active,
+            "updated_at": now,
+        }
+        for product in rows
+    ]
+    for start in range(0, len(values), BATCH):
+        connection.execute(_UPSERT, values[start : start + BATCH])
+    return len(values)
+
+
+def find(connection: sa.Connection, sku: str) -> Product | None:
+    """The product, or ``None``."""
+    row = connection.execute(sa.select(products).where(products.c.sku == sku)).mappings().first()
+    return None if row is None else product_of(row)
+
+
+def categories(connection: sa.Connection) -> dict[str, str]:
+    """sku -> category, of every product that has one."""
+    rows = connection.execute(sa.select(products.c.sku, products.c.category).where(products.c.category.is_not(None)))
+    return {row.sku: row.category for row in rows}
+
+
+def count(connection: sa.Connection) -> int:
+    """How many products there are."""
+    return connection.execute(sa.select(sa.func.count()).select_from(products)).scalar_one()
+
+
+def reserve(connection: sa.Connection, sku: str, quantity: int) -> bool:
+    """Take *quantity* units if they are there, in one guarded UPDATE. False: sold out, inactive or gone."""
+    return connection.execute(_RESERVE, {"of_sku": sku, "units": quantity}).rowcount == 1
+
+
+def release(connection: sa.Connection, sku: str, quantity: int) -> None:
+    """Give *quantity* units back. Call it in the transaction of the one move that ends a reservation."""
+    connection.execute(_RELEASE, {"of_sku": sku, "units": quantity})
+
+
+def product_of(row: Mapping[Any, Any]) -> Product:
+    """A row of ``encore_products`` as the value the shop handed in."""
+    return Product(
+        sku=row["sku"],
+        title=row["title"],
+        price=Money(row["price_minor"], row["currency"]),
+        stock=row["stock"],
+        category=row["category"],
+        image_url=row["image_url"],
+        cost=None if row["cost_minor"] is None else Money(row["cost_minor"], row["currency"]),
+        active=bool(row["active"]),
+    )

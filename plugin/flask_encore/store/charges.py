@@ -1,0 +1,320 @@
+"""Statements on charges: each a single guarded write, so that two processes can ask and one of them is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from flask_encore.domain.charges import Charge, ChargeStatus
+from flask_encore.domain.money import Money
+from flask_encore.domain.offers import Outcome
+from flask_encore.store.models import Instant, charges, decisions, orders
+
+_CLAIM_COLUMNS: dict[str, Any] = {
+    "id": decisions.c.id,
+    "account": decisions.c.account,
+    "order_ref": decisions.c.order_ref,
+    "placement": decisions.c.placement,
+    "step": decisions.c.step,
+    "sku": decisions.c.sku,
+    "quantity": decisions.c.quantity,
+    "amount_minor": decisions.c.total_minor,
+    "currency": decisions.c.currency,
+    "customer_ref": orders.c.stripe_customer_ref,
+    "payment_method_ref": orders.c.payment_method_ref,
+    "payment_method_type": orders.c.payment_method_type,
+    "status": sa.literal(ChargeStatus.CLAIMED.value, sa.String),
+    "attempt": sa.literal(0, sa.Integer),
+    "epoch": sa.literal(0, sa.Integer),
+    "failure_code": sa.literal("", sa.String),
+    "consent_version": sa.bindparam("consent_version", type_=sa.String),
+    "snapshot": decisions.c.snapshot,
+    "accepted_at": sa.bindparam("now", type_=Instant),
+    "expires_at": sa.bindparam("expires_at", type_=Instant),
+    "quarantine_reason": sa.literal("", sa.String),
+    "lease_token": sa.bindparam("lease_token", type_=sa.String),
+    "lease_until": sa.bindparam("lease_until", type_=Instant),
+    "next_run_at": sa.bindparam("lease_until", type_=Instant),
+    "tries": sa.literal(0, sa.Integer),
+    "updated_at": sa.bindparam("now", type_=Instant),
+}
+
+#: The claim copies amount, currency, customer and card from our own rows: nothing the browser sent is in it.
+_CLAIM = (
+    insert(charges)
+    .from_select(
+        list(_CLAIM_COLUMNS),
+        sa.select(*(column.label(f"v_{name}") for name, column in _CLAIM_COLUMNS.items()))
+        .select_from(
+            decisions.join(
+                orders,
+                sa.and_(orders.c.account == decisions.c.account, orders.c.order_ref == decisions.c.order_ref),
+            )
+        )
+        .where(
+            decisions.c.id == sa.bindparam("of_id"),
+            decisions.c.account == sa.bindparam("of_account"),
+            decisions.c.outcome == Outcome.OFFERED.value,
+            decisions.c.declined_at.is_(None),
+            decisions.c.expires_at > sa.bindparam("now", type_=Instant),
+            orders.c.ineligible_reason == "",
+        ),
+    )
+    .on_conflict_do_nothing()
+    .returning(*charges.c)
+)
+
+_BY_ID = sa.select(charges).where(charges.c.id == sa.bindparam("of_id"))
+_BY_INTENT = sa.select(charges).where(
+    charges.c.account == sa.bindparam("of_account"), charges.c.payment_intent_ref == sa.bindparam("ref")
+)
+
+
+def claim(
+    connection: sa.Connection,
+    offer_id: str,
+    *,
+    account: str,
+    now: datetime,
+    expires_at: datetime,
+    consent_version: str,
+    lease_token: str,
+    lease_until: datetime,
+) -> Charge | None:
+    """Turn an open offer into its one charge. ``None``: accepted before, declined, expired, or not an offer."""
+    row = (
+        connection.execute(
+            _CLAIM,
+            {
+                "of_id": offer_id,
+                "of_account": account,
+                "now": now,
+                "expires_at": expires_at,
+                "consent_version": consent_version,
+                "lease_token": lease_token,
+                "lease_until": lease_until,
+            },
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else charge_of(row)
+
+
+def find(connection: sa.Connection, id: str) -> Charge | None:
+    """The charge *id*, or ``None``."""
+    row = connection.execute(_BY_ID, {"of_id": id}).mappings().first()
+    return None if row is None else charge_of(row)
+
+
+def find_by_intent(connection: sa.Connection, ref: str, *, account: str) -> Charge | None:
+    """The charge whose committed PaymentIntent is *ref*, or ``None``."""
+    row = connection.execute(_BY_INTENT, {"ref": ref, "of_account": account}).mappings().first()
+    return None if row is None else charge_of(row)
+
+
+def commit_intent(connection: sa.Connection, id: str, ref: str, *, confirming: bool, now: datetime) -> Charge | None:
+    """Write the id of the unconfirmed PaymentIntent where none is yet (invariant I2). ``None``: there is one.
+
+    With *confirming* the same write opens the first attempt: it is committed before confirmation is asked for.
+    """
+    return _returning(
+        connection,
+        sa.update(charges)
+        .where(
+            charges.c.id == id,
+            charges.c.payment_intent_ref.is_(None),
+            charges.c.status.in_([ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN]),
+        )
+        .values(
+            payment_intent_ref=ref,
+            status=(ChargeStatus.CONFIRMING if confirming else ChargeStatus.INTENT).value,
+            attempt=charges.c.attempt + (1 if confirming else 0),
+            updated_at=now,
+        ),
+    )
+
+
+def move(
+    connection: sa.Connection,
+    charge: Charge,
+    *,
+    to: ChargeStatus,
+    sources: Collection[ChargeStatus],
+    now: datetime,
+    undoable: bool = False,
+    new_attempt: bool = False,
+    **values: Any,
+) -> Charge | None:
+    """Move *charge* to *to*, if it still is in one of *sources* and what was frozen is unchanged. ``None``: it is not.
+
+    This is the guarded, monotonic UPDATE of invariant I3.
+
+    Args:
+        undoable: Move only while the shopper may undo and the merchant was not told to fulfil.
+        new_attempt: Count one more confirmation.
+        values: Further columns.
+    """
+    guards = []
+    if undoable:
+        guards = [charges.c.undo_until > now, charges.c.hold_released_at.is_(None)]
+    if new_attempt:
+        values["attempt"] = charges.c.attempt + 1
+    return _returning(
+        connection,
+        sa.update(charges)
+        .where(
+            charges.c.id == charge.id,
+            charges.c.payment_intent_ref.is_not_distinct_from(charge.payment_intent_ref),
+            charges.c.status.in_(sorted(sources)),
+            charges.c.amount_minor == charge.amount.minor_units,
+            charges.c.currency == charge.amount.currency,
+            charges.c.customer_ref == charge.customer_ref,
+            charges.c.quarantine_reason == "",
+            *guards,
+        )
+        .values(status=to.value, updated_at=now, **values),
+    )
+
+
+def count_attempt(connection: sa.Connection, id: str, *, limit: int, now: datetime) -> bool:
+    """Allow one more attempt by the shopper in the page, unless *limit* is used up or time is over."""
+    return (
+        connection.execute(
+            sa.update(charges)
+            .where(
+                charges.c.id == id,
+                charges.c.status.in_([ChargeStatus.FAILED, ChargeStatus.ACTION_REQUIRED]),
+                charges.c.attempt < limit,
+                charges.c.expires_at > now,
+                charges.c.quarantine_reason == "",
+            )
+            .values(attempt=charges.c.attempt + 1, updated_at=now)
+        ).rowcount
+        == 1
+    )
+
+
+def begin_epoch(connection: sa.Connection, charge: Charge, *, now: datetime) -> bool:
+    """Open a new idempotency key for creating, after a stored failure. Safe: nothing unconfirmed can be charged."""
+    return (
+        connection.execute(
+            sa.update(charges)
+            .where(charges.c.id == charge.id, charges.c.epoch == charge.epoch, charges.c.payment_intent_ref.is_(None))
+            .values(epoch=charges.c.epoch + 1, updated_at=now)
+        ).rowcount
+        == 1
+    )
+
+
+def postpone(connection: sa.Connection, id: str, *, token: str, next_run_at: datetime | None, now: datetime) -> None:
+    """Give the lease *token* back and say when to look again."""
+    connection.execute(
+        sa.update(charges)
+        .where(charges.c.id == id, charges.c.lease_token == token)
+        .values(lease_token=None, lease_until=None, next_run_at=next_run_at, tries=charges.c.tries + 1, updated_at=now)
+    )
+
+
+def lease(
+    connection: sa.Connection, id: str, *, token: str, now: datetime, until: datetime
+) -> tuple[Charge, int] | None:
+    """Take the charge for a while, in one UPDATE. ``None``: somebody else has it. Answers it and its tries so far.
+
+    A lease saves work, it does not guard money: a stale owner is harmless by invariants I2 and I3.
+    """
+    row = (
+        connection.execute(
+            sa.update(charges)
+            .where(
+                charges.c.id == id,
+                charges.c.quarantine_reason == "",
+                sa.or_(charges.c.lease_until.is_(None), charges.c.lease_until <= now),
+            )
+            .values(lease_token=token, lease_until=until)
+            .returning(*charges.c)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else (charge_of(row), row["tries"])
+
+
+def due(connection: sa.Connection, *, account: str, now: datetime, limit: int) -> list[str]:
+    """Ids of charges the sweeper has to look at, the longest waiting first."""
+    return list(
+        connection.execute(
+            sa.select(charges.c.id)
+            .where(
+                charges.c.account == account,
+                charges.c.next_run_at <= now,
+                charges.c.quarantine_reason == "",
+                sa.or_(charges.c.lease_until.is_(None), charges.c.lease_until <= now),
+            )
+            .order_by(charges.c.next_run_at)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def quarantine(connection: sa.Connection, id: str, *, reason: str, now: datetime) -> Charge | None:
+    """Take the charge out of everything automatic. ``None`` when it already is."""
+    return _returning(
+        connection,
+        sa.update(charges)
+        .where(charges.c.id == id, charges.c.quarantine_reason == "")
+        .values(quarantine_reason=reason, next_run_at=None, lease_token=None, lease_until=None, updated_at=now),
+    )
+
+
+def _returning(connection: sa.Connection, statement: sa.Update) -> Charge | None:
+    row = connection.execute(statement.returning(*charges.c)).mappings().first()
+    return None if row is None else charge_of(row)
+
+
+def charge_of(row: Mapping[Any, Any]) -> Charge:
+    """A row of ``encore_charges`` as a value."""
+    return Charge(
+        id=row["id"],
+        account=row["account"],
+        order_ref=row["order_ref"],
+        sku=row["sku"],
+        quantity=row["quantity"],
+        amount=Money(row["amount_minor"], row["currency"]),
+        customer_ref=row["customer_ref"],
+        payment_method_ref=row["payment_method_ref"],
+        payment_method_type=row["payment_method_type"],
+        status=ChargeStatus(row["status"]),
+        payment_intent_ref=row["payment_intent_ref"],
+        attempt=row["attempt"],
+        epoch=row["epoch"],
+        failure_code=row["failure_code"],
+        accepted_at=row["accepted_at"],
+        expires_at=row["expires_at"],
+        charged_at=row["charged_at"],
+        undo_until=row["undo_until"],
+        hold_released_at=row["hold_released_at"],
+        quarantine_reason=row["quarantine_reason"],
+        updated_at=row["updated_at"],
+        snapshot=row["snapshot"],
+    )
+
+
+def release_hold(connection: sa.Connection, charge: Charge, *, now: datetime) -> Charge | None:
+    """Write that the merchant may fulfil. ``None``: told before, undone meanwhile, or still undoable."""
+    return _returning(
+        connection,
+        sa.update(charges)
+        .where(
+            charges.c.id == charge.id,
+            charges.c.status == ChargeStatus.SUCCEEDED,
+            charges.c.hold_released_at.is_(None),
+            charges.c.undo_until <= now,
+            charges.c.quarantine_reason == "",
+        )
+        .values(hold_released_at=now, next_run_at=None, lease_token=None, lease_until=None, updated_at=now),
+    )

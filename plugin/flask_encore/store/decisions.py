@@ -1,0 +1,145 @@
+"""Statements on decisions and the offers in them. `page` is the one read of the thank-you page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from flask_encore.domain.charges import Charge
+from flask_encore.domain.orders import Product
+from flask_encore.store.catalog import product_of
+from flask_encore.store.charges import charge_of
+from flask_encore.store.models import charges, decisions, orders, products
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """All the thank-you page needs, read at once.
+
+    Attributes:
+        order: Row of ``encore_orders``.
+        decision: Row of ``encore_decisions``; ``None`` on the first visit.
+        charge: The decision's charge; ``None`` while nobody accepted.
+        products: The order's candidates as the catalogue has them now, by sku; empty once there is a decision.
+    """
+
+    order: Mapping[Any, Any]
+    decision: Mapping[Any, Any] | None
+    charge: Charge | None
+    products: Mapping[str, Product]
+
+
+#: The candidates' skus are a JSON list in the order's row, and each database has a table function of its own for one.
+#: A decided order needs no candidates, so its list is empty.
+_CANDIDATES = {
+    "sqlite": "json_each(CASE WHEN d.id IS NULL THEN o.candidate_skus ELSE '[]' END)",
+    "postgresql": "LATERAL json_array_elements_text(CASE WHEN d.id IS NULL THEN o.candidate_skus ELSE '[]' END)"
+    " AS k (value)",
+}
+_PARTS = {"o": orders, "d": decisions, "c": charges, "p": products}
+
+
+@cache
+def _page_statement(dialect: str) -> sa.TextualSelect:
+    names = [
+        (f"{alias}_{column.name}", f"{alias}.{column.name}", column) for alias in _PARTS for column in _PARTS[alias].c
+    ]
+    each = _CANDIDATES[dialect] + ("" if dialect == "postgresql" else " AS k")
+    sql = f"""
+        SELECT {", ".join(f"{expression} AS {label}" for label, expression, _ in names)}
+        FROM encore_orders o
+        LEFT JOIN encore_decisions d ON d.account = o.account AND d.order_ref = o.order_ref
+             AND d.placement = :placement AND d.step = :step
+        LEFT JOIN encore_charges c ON c.id = d.id
+        LEFT JOIN {each} ON true
+        LEFT JOIN encore_products p ON p.sku = k.value
+        WHERE o.account = :account AND o.order_ref = :order_ref
+    """
+    return sa.text(sql).columns(*(sa.column(label, column.type) for label, _, column in names))
+
+
+def page(connection: sa.Connection, order_ref: str, *, account: str, placement: str, step: int = 0) -> Page | None:
+    """Everything about *order_ref* in one SELECT; ``None`` when the order was never recorded."""
+    rows = (
+        connection.execute(
+            _page_statement(connection.dialect.name),
+            {"account": account, "order_ref": order_ref, "placement": placement, "step": step},
+        )
+        .mappings()
+        .all()
+    )
+    if not rows:
+        return None
+    parts = {alias: _strip(rows[0], alias) for alias in ("o", "d", "c")}
+    found = (_strip(row, "p") for row in rows)
+    return Page(
+        order=parts["o"],
+        decision=parts["d"] if parts["d"]["id"] else None,
+        charge=charge_of(parts["c"]) if parts["c"]["id"] else None,
+        products={row["sku"]: product_of(row) for row in found if row["sku"] is not None},
+    )
+
+
+def _strip(row: Mapping[Any, Any], alias: str) -> dict[str, Any]:
+    return {column.name: row[f"{alias}_{column.name}"] for column in _PARTS[alias].c}
+
+
+_INSERT = insert(decisions).on_conflict_do_nothing().returning(decisions.c.id)
+
+_OFFER = (
+    sa.select(*(column.label(f"d_{column.name}") for column in decisions.c))
+    .add_columns(*(column.label(f"c_{column.name}") for column in charges.c))
+    .select_from(decisions.outerjoin(charges, charges.c.id == decisions.c.id))
+    .where(decisions.c.id == sa.bindparam("id"), decisions.c.account == sa.bindparam("account"))
+)
+
+
+def insert_decision(connection: sa.Connection, values: Mapping[Any, Any]) -> bool:
+    """Write the one decision of an order and placement. False when another request was quicker."""
+    return connection.execute(_INSERT, dict(values)).first() is not None
+
+
+def offer(connection: sa.Connection, id: str, *, account: str) -> tuple[Mapping[Any, Any], Charge | None] | None:
+    """The decision that made the offer *id*, and its charge; ``None`` when there is no such offer."""
+    row = connection.execute(_OFFER, {"id": id, "account": account}).mappings().first()
+    if row is None:
+        return None
+    charge = _strip(row, "c")
+    return _strip(row, "d"), charge_of(charge) if charge["id"] else None
+
+
+def mark(connection: sa.Connection, id: str, column: str, *, at: datetime) -> bool:
+    """Set *column* (``shown_at``, ``declined_at`` or ``sold_out_at``) once. False when it was set before."""
+    field = decisions.c[column]
+    return (
+        connection.execute(
+            sa.update(decisions).where(decisions.c.id == id, field.is_(None)).values({field: at})
+        ).rowcount
+        == 1
+    )
+
+
+_DECLINE = (
+    sa.update(decisions)
+    .where(
+        decisions.c.id == sa.bindparam("of_id"),
+        decisions.c.declined_at.is_(None),
+        ~sa.exists().where(charges.c.id == decisions.c.id),
+    )
+    .values(declined_at=sa.bindparam("at"))
+)
+
+
+def decline(connection: sa.Connection, id: str, *, at: datetime) -> bool:
+    """Write the shopper's no, unless there is an answer already.
+
+    An accept in the very same moment may still pass on PostgreSQL; then there is a charge, and a charge outranks the
+    no wherever an offer's status is read.
+    """
+    return connection.execute(_DECLINE, {"of_id": id, "at": at}).rowcount == 1

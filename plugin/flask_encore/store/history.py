@@ -1,0 +1,63 @@
+"""Statements on order history, the recommender's food. Lines sold by an offer are left out when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from flask_encore.domain.ports import TrainingLine
+from flask_encore.store.models import charges, history_lines
+
+_ADD = insert(history_lines)
+_ADD = _ADD.on_conflict_do_update(
+    index_elements=["order_ref", "sku"],
+    set_={
+        name: _ADD.excluded[name] for name in ("placed_at", "customer_ref", "quantity", "unit_price_minor", "currency")
+    },
+)
+_COLUMNS = ("order_ref", "sku", "placed_at", "customer_ref", "quantity", "unit_price_minor", "currency")
+
+#: Rows fetched at a time; keeps memory flat while half a million lines are read.
+_FETCH = 20_000
+
+
+def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write lines (order_ref, sku, Unix time, customer_ref, quantity, unit_price minor units, currency).
+
+    The same (order_ref, sku) again overwrites, so importing a file twice changes nothing.
+    """
+    if rows:
+        connection.execute(_ADD, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+
+
+def training_lines(connection: sa.Connection) -> Iterator[TrainingLine]:
+    """Every line that was bought unprompted, orders in order of their time."""
+    sold_by_offer = sa.exists().where(
+        charges.c.order_ref == history_lines.c.order_ref,
+        charges.c.sku == history_lines.c.sku,
+        charges.c.charged_at.is_not(None),
+    )
+    result = connection.execution_options(yield_per=_FETCH).execute(
+        sa.select(
+            history_lines.c.order_ref,
+            history_lines.c.sku,
+            history_lines.c.quantity,
+            history_lines.c.customer_ref,
+            history_lines.c.placed_at,
+        )
+        .where(~sold_by_offer)
+        .order_by(history_lines.c.placed_at, history_lines.c.order_ref, history_lines.c.sku)
+    )
+    for row in result:
+        yield row[0], row[1], row[2], row[3], row[4]
+
+
+def counts(connection: sa.Connection) -> tuple[int, int]:
+    """(orders, lines) of the history."""
+    row = connection.execute(
+        sa.select(sa.func.count(sa.distinct(history_lines.c.order_ref)), sa.func.count()).select_from(history_lines)
+    ).one()
+    return row[0], row[1]

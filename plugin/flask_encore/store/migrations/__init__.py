@@ -1,0 +1,41 @@
+"""The tables' history. Ships in the package, has its own version table, and never looks at the host's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+VERSION_TABLE = "encore_alembic_version"
+
+
+def config(engine: Engine) -> Config:
+    """Alembic's configuration for *engine*, without a file."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    made.attributes["engine"] = engine
+    return made
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Create or migrate the tables up to *revision*. Idempotent."""
+    command.upgrade(config(engine), revision)
+
+
+def current(engine: Engine) -> str | None:
+    """The revision the tables are at; ``None`` when they were never created."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def head() -> str | None:
+    """The newest revision there is."""
+    script = Config()
+    script.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    script.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(script).get_current_head()

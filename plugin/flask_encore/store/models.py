@@ -1,0 +1,276 @@
+"""The tables, all named ``encore_*`` in their own MetaData, without a foreign key into the shop.
+
+What a state machine forbids is forbidden here too, as CHECK, UNIQUE and partial UNIQUE constraints: the code may have
+a bug, two processes may race, and the rule still holds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.offers import Outcome
+
+#: Constraint names must be stable: Alembic compares them and `store` turns some violations into domain errors.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as whole microseconds since 1970: it compares and rounds alike on every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Refuse naive datetimes; they mean a different moment on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Back to an aware datetime in UTC."""
+        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+
+
+def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({allowed})", name=column)
+
+
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_Ref = sa.String(200)
+
+products = sa.Table(
+    "encore_products",
+    metadata,
+    sa.Column("sku", _Ref, primary_key=True),
+    sa.Column("title", sa.String(300), nullable=False),
+    sa.Column("price_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("stock", sa.BigInteger, nullable=True),
+    sa.Column("category", sa.String(200)),
+    sa.Column("image_url", sa.Text),
+    sa.Column("cost_minor", sa.BigInteger),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    # Two shoppers on the last unit: one of them gets here.
+    sa.CheckConstraint("stock IS NULL OR stock >= 0", name="stock"),
+    sa.CheckConstraint("price_minor >= 0", name="price"),
+)
+
+orders = sa.Table(
+    "encore_orders",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("order_ref", _Ref, primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("placed_at", Instant, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("total_minor", sa.BigInteger, nullable=False),
+    sa.Column("lines", sa.JSON, nullable=False),
+    sa.Column("customer_ref", _Ref),
+    sa.Column("country", sa.String(8)),
+    sa.Column("locale", sa.String(35), nullable=False),
+    sa.Column("payment_intent_ref", _Ref, nullable=False),
+    sa.Column("stripe_customer_ref", _Ref),
+    sa.Column("payment_method_ref", _Ref),
+    sa.Column("payment_method_type", sa.String(40), nullable=False),
+    sa.Column("card_brand", sa.String(40), nullable=False),
+    sa.Column("card_last4", sa.String(4), nullable=False),
+    sa.Column("ineligible_reason", sa.String(40), nullable=False),
+    sa.Column("candidates", sa.JSON, nullable=False),
+    sa.Column("candidate_skus", sa.JSON, nullable=False),
+    sa.Column("model_version", sa.String(80), nullable=False),
+    sa.Column("recorded_at", Instant, nullable=False),
+    # One payment pays one order: a second order_ref for it is a mistake of the caller's, or worse.
+    sa.UniqueConstraint("account", "payment_intent_ref"),
+    sa.Index("ix_encore_orders_customer", "account", "customer_ref"),
+)
+
+decisions = sa.Table(
+    "encore_decisions",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("order_ref", _Ref, nullable=False),
+    sa.Column("placement", sa.String(40), nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.String(20), nullable=False),
+    sa.Column("reason", sa.String(40), nullable=False),
+    sa.Column("arm", sa.String(20), nullable=False),
+    sa.Column("customer_ref", _Ref),
+    sa.Column("sku", _Ref),
+    sa.Column("quantity", sa.Integer),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("total_minor", sa.BigInteger),
+    sa.Column("candidates", sa.JSON, nullable=False),
+    sa.Column("snapshot", sa.JSON, nullable=False),
+    sa.Column("model_version", sa.String(80), nullable=False),
+    sa.Column("latency_us", sa.Integer, nullable=False),
+    sa.Column("decided_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("shown_at", Instant),
+    sa.Column("declined_at", Instant),
+    sa.Column("sold_out_at", Instant),
+    # Exactly one decision per order, placement and step, however often the page is loaded (invariant I1).
+    sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_decisions_once"),
+    _one_of("outcome", Outcome),
+    sa.CheckConstraint(
+        "outcome <> 'offered' OR (sku IS NOT NULL AND total_minor IS NOT NULL AND quantity >= 1)", name="offer_complete"
+    ),
+    sa.Index("ix_encore_decisions_decided_at", "decided_at"),
+)
+
+charges = sa.Table(
+    "encore_charges",
+    metadata,
+    # The decision's id: an offer cannot be accepted into two charges.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("order_ref", _Ref, nullable=False),
+    sa.Column("placement", sa.String(40), nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("sku", _Ref, nullable=False),
+    sa.Column("quantity", sa.Integer, nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("customer_ref", _Ref, nullable=False),
+    sa.Column("payment_method_ref", _Ref, nullable=False),
+    sa.Column("payment_method_type", sa.String(40), nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    # Committed by compare-and-swap before it is confirmed (invariant I2); one intent belongs to one charge.
+    sa.Column("payment_intent_ref", _Ref, unique=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("failure_code", sa.String(80), nullable=False),
+    sa.Column("consent_version", sa.String(80), nullable=False),
+    sa.Column("snapshot", sa.JSON, nullable=False),
+    sa.Column("accepted_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("charged_at", Instant),
+    sa.Column("undo_until", Instant),
+    sa.Column("hold_released_at", Instant),
+    sa.Column("quarantine_reason", sa.String(80), nullable=False),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Instant),
+    # When the sweeper looks at it again; NULL when nothing is left to do.
+    sa.Column("next_run_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_charges_once"),
+    _one_of("status", ChargeStatus),
+    sa.CheckConstraint("amount_minor > 0", name="amount"),
+    # Nothing beyond a claim can exist without the id that is charged.
+    sa.CheckConstraint(
+        "payment_intent_ref IS NOT NULL OR status IN ('claimed', 'unknown', 'canceled')", name="intent_first"
+    ),
+    sa.CheckConstraint(
+        "status NOT IN ('succeeded', 'refunding', 'refunded', 'disputed') OR charged_at IS NOT NULL", name="charged"
+    ),
+    sa.Index(
+        "ix_encore_charges_due",
+        "next_run_at",
+        sqlite_where=sa.text("next_run_at IS NOT NULL"),
+        postgresql_where=sa.text("next_run_at IS NOT NULL"),
+    ),
+)
+
+refunds = sa.Table(
+    "encore_refunds",
+    metadata,
+    sa.Column("charge_id", sa.String(32), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("cause", sa.String(20), nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("refund_ref", _Ref, unique=True),
+    sa.Column("requested_at", Instant, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.CheckConstraint("status IN ('requested', 'pending', 'succeeded', 'failed')", name="status"),
+    sa.CheckConstraint("cause IN ('undo', 'merchant')", name="cause"),
+    # Two undos at one time: one refund. After a failed one it may be asked for again under the next seq.
+    sa.Index(
+        "uq_encore_refunds_one_open",
+        "charge_id",
+        unique=True,
+        sqlite_where=sa.text("status IN ('requested', 'pending')"),
+        postgresql_where=sa.text("status IN ('requested', 'pending')"),
+    ),
+)
+
+events = sa.Table(
+    "encore_events",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("event_id", _Ref, primary_key=True),
+    sa.Column("type", sa.String(80), nullable=False),
+    sa.Column("object_ref", _Ref, nullable=False),
+    sa.Column("effect", sa.String(20), nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Index("ix_encore_events_object", "object_ref", "type"),
+)
+
+outbox = sa.Table(
+    "encore_outbox",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    # charge id, kind and attempt: the same outcome reported twice is one message.
+    sa.Column("dedupe", sa.String(120), nullable=False, unique=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("order_ref", _Ref, nullable=False),
+    sa.Column("charge_id", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_run_at", Instant),
+    sa.Column("delivered_at", Instant),
+    sa.Column("last_error", sa.String(300), nullable=False),
+    sa.Index(
+        "ix_encore_outbox_due",
+        "next_run_at",
+        sqlite_where=sa.text("delivered_at IS NULL"),
+        postgresql_where=sa.text("delivered_at IS NULL"),
+    ),
+    sa.Index("ix_encore_outbox_order", "account", "order_ref", "id"),
+)
+
+history_lines = sa.Table(
+    "encore_history_lines",
+    metadata,
+    sa.Column("order_ref", _Ref, primary_key=True),
+    sa.Column("sku", _Ref, primary_key=True),
+    sa.Column("placed_at", sa.Double),
+    sa.Column("customer_ref", _Ref),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("unit_price_minor", sa.BigInteger),
+    sa.Column("currency", sa.String(3)),
+)
+
+heartbeats = sa.Table(
+    "encore_heartbeats",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+)

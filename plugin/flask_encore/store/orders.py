@@ -1,0 +1,111 @@
+"""Statements on paid orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from flask_encore.domain.offers import Candidate
+from flask_encore.domain.orders import PaidOrder, lines_to_json
+from flask_encore.store.models import orders
+
+_FINGERPRINT = sa.select(orders.c.fingerprint, orders.c.order_ref).where(
+    orders.c.account == sa.bindparam("account"),
+    sa.or_(
+        orders.c.order_ref == sa.bindparam("order_ref"),
+        orders.c.payment_intent_ref == sa.bindparam("payment_intent_ref"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What Stripe told about an order's payment. *ineligible_reason* is empty when its card can be charged again."""
+
+    ineligible_reason: str
+    customer_ref: str | None = None
+    method_ref: str | None = None
+    method_type: str = ""
+    card_brand: str = ""
+    card_last4: str = ""
+
+    def columns(self) -> dict[str, Any]:
+        """The payment as columns of ``encore_orders``."""
+        return {
+            "ineligible_reason": self.ineligible_reason,
+            "stripe_customer_ref": self.customer_ref,
+            "payment_method_ref": self.method_ref,
+            "payment_method_type": self.method_type,
+            "card_brand": self.card_brand,
+            "card_last4": self.card_last4,
+        }
+
+
+def known(connection: sa.Connection, order: PaidOrder, *, account: str) -> Sequence[tuple[str, str]]:
+    """(fingerprint, order_ref) of every recorded order that shares *order*'s order_ref or payment; mostly none."""
+    rows = connection.execute(
+        _FINGERPRINT,
+        {"account": account, "order_ref": order.order_ref, "payment_intent_ref": order.payment_intent_ref},
+    )
+    return [(row.fingerprint, row.order_ref) for row in rows]
+
+
+def insert_order(
+    connection: sa.Connection,
+    order: PaidOrder,
+    *,
+    account: str,
+    payment: Payment,
+    candidates: Iterable[Candidate],
+    model_version: str,
+    now: datetime,
+) -> bool:
+    """Record *order*. False when its order_ref or payment is recorded already; then nothing changed."""
+    ranked = list(candidates)
+    statement = insert(orders).on_conflict_do_nothing().returning(orders.c.order_ref)
+    values = {
+        "account": account,
+        "order_ref": order.order_ref,
+        "fingerprint": order.fingerprint,
+        "placed_at": order.placed_at,
+        "currency": order.currency,
+        "total_minor": order.total.minor_units,
+        "lines": lines_to_json(order.lines),
+        "customer_ref": order.customer_ref,
+        "country": order.country,
+        "locale": order.locale,
+        "payment_intent_ref": order.payment_intent_ref,
+        "candidates": [candidate.as_json() for candidate in ranked],
+        "candidate_skus": [candidate.sku for candidate in ranked],
+        "model_version": model_version,
+        "recorded_at": now,
+        **payment.columns(),
+    }
+    return connection.execute(statement, values).first() is not None
+
+
+def unverified(connection: sa.Connection, *, account: str, reason: str, since: datetime) -> Sequence[tuple[Any, ...]]:
+    """(order_ref, payment_intent_ref, total_minor, currency) of orders whose payment could not be asked about yet."""
+    return [
+        tuple(row)
+        for row in connection.execute(
+            sa.select(orders.c.order_ref, orders.c.payment_intent_ref, orders.c.total_minor, orders.c.currency)
+            .where(orders.c.account == account, orders.c.ineligible_reason == reason, orders.c.recorded_at >= since)
+            .order_by(orders.c.recorded_at)
+            .limit(50)
+        )
+    ]
+
+
+def set_payment(connection: sa.Connection, order_ref: str, *, account: str, was: str, payment: Payment) -> None:
+    """Write what Stripe told later, unless somebody else wrote it first."""
+    connection.execute(
+        sa.update(orders)
+        .where(orders.c.account == account, orders.c.order_ref == order_ref, orders.c.ineligible_reason == was)
+        .values(**payment.columns())
+    )
