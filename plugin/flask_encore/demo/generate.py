@@ -75,7 +75,7 @@ def generate(now: datetime, *, seed: int = SEED) -> GeneratedShop:
     names = [None if guest else f"c-{number:04d}" for guest, number in zip(guests, customers.tolist(), strict=True)]
     refs = [f"PQ-{100_001 + number}" for number in range(ORDERS)]
     rows: list[HistoryRow] = [
-        (refs[order], time, names[order], code, quantity, pence, catalogue.CURRENCY, False)
+        (refs[order], code, time, names[order], quantity, pence, catalogue.CURRENCY)
         for order, time, code, quantity, pence in zip(
             orders.tolist(), times[orders].tolist(), sku[picks], handfuls.tolist(), price[picks].tolist(), strict=True
         )

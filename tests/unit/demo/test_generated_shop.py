@@ -11,6 +11,7 @@ from encore_recommender import Baskets, CoPurchase
 from flask_encore.demo import catalogue
 from flask_encore.demo.generate import GeneratedShop, generate
 
+WHEN, SKU, WHO = 2, 1, 3
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -22,7 +23,7 @@ def shop() -> GeneratedShop:
 def baskets(shop: GeneratedShop) -> dict[str, set[str]]:
     held: dict[str, set[str]] = {}
     for row in shop.rows:
-        held.setdefault(row[0], set()).add(row[3])
+        held.setdefault(row[0], set()).add(row[SKU])
     return held
 
 
@@ -30,7 +31,7 @@ def test_the_shop_has_the_promised_size(shop: GeneratedShop) -> None:
     assert len(shop.products) == 323
     assert len(catalogue.categories()) == 11
     assert len({row[0] for row in shop.rows}) == 13_000
-    assert len({row[2] for row in shop.rows if row[2] is not None}) == 6_000
+    assert len({row[WHO] for row in shop.rows if row[WHO] is not None}) == 6_000
     assert len(shop.planted) == 52
 
 
@@ -40,7 +41,7 @@ def test_the_same_now_gives_the_same_shop(shop: GeneratedShop) -> None:
 
 
 def test_the_history_ends_before_now_and_spans_half_a_year(shop: GeneratedShop) -> None:
-    times = [row[1] or 0.0 for row in shop.rows]
+    times = [row[WHEN] or 0.0 for row in shop.rows]
 
     assert times == sorted(times)
     assert times[-1] < NOW.timestamp()
@@ -67,7 +68,7 @@ def test_every_product_earns_money_and_has_stock_a_category_and_a_picture() -> N
 
 
 def test_sunday_sells_more_than_friday_and_payday_more_than_the_day_before_it(shop: GeneratedShop) -> None:
-    days = {row[0]: datetime.fromtimestamp(row[1] or 0.0, UTC) for row in shop.rows}
+    days = {row[0]: datetime.fromtimestamp(row[WHEN] or 0.0, UTC) for row in shop.rows}
     weekdays = Counter(day.weekday() for day in days.values())
     dates = Counter(day.day for day in days.values())
 
@@ -77,7 +78,7 @@ def test_sunday_sells_more_than_friday_and_payday_more_than_the_day_before_it(sh
 
 def test_seeds_sell_in_spring_and_candles_in_winter() -> None:
     def share(now: datetime, prefix: str, month: int) -> float:
-        skus = [row[3] for row in generate(now).rows if datetime.fromtimestamp(row[1] or 0.0, UTC).month == month]
+        skus = [row[SKU] for row in generate(now).rows if datetime.fromtimestamp(row[WHEN] or 0.0, UTC).month == month]
         return sum(sku.startswith(prefix) for sku in skus) / len(skus)
 
     spring, winter = datetime(2026, 6, 1, tzinfo=UTC), datetime(2027, 1, 15, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_seeds_sell_in_spring_and_candles_in_winter() -> None:
 
 
 def test_some_shoppers_are_regulars_and_many_come_once(shop: GeneratedShop) -> None:
-    orders_of = Counter({row[0]: row[2] for row in shop.rows}.values())
+    orders_of = Counter({row[0]: row[WHO] for row in shop.rows}.values())
     del orders_of[None]
     visits = Counter(orders_of.values())
 
@@ -110,7 +111,7 @@ def test_the_model_finds_the_planted_pairs(shop: GeneratedShop) -> None:
         pair for pair in shop.planted if sum(pair.sku_a in basket and pair.sku_b in basket for basket in held) >= 20
     ]
     model = CoPurchase(tune=False).fit(
-        Baskets.from_rows([(row[0], row[3], row[4], row[2], row[1]) for row in shop.rows])
+        Baskets.from_rows([(row[0], row[SKU], row[4], row[WHO], row[WHEN]) for row in shop.rows])
     )
 
     found = [pair for pair in supported if pair.sku_b in model.recommend([pair.sku_a], k=5).ids]

@@ -22,16 +22,15 @@ POT = "1001,c-1,2011-12-01 08:26:00,POT-1,Brown teapot,1,24.00,Teaware\n"
 
 
 class Shelf:
-    """A sink that keeps orders the way the store does: the new lines of an order replace the old ones."""
+    """A sink that keeps lines the way the store does: the same order and product again overwrites."""
 
     def __init__(self) -> None:
-        self.orders: dict[str, list[HistoryRow]] = {}
+        self.lines: dict[tuple[str, str], HistoryRow] = {}
         self.calls: list[int] = []
 
     def add(self, rows: Sequence[HistoryRow]) -> None:
         self.calls.append(len(rows))
-        for ref in {row[0] for row in rows}:
-            self.orders[ref] = [row for row in rows if row[0] == ref]
+        self.lines.update({row[:2]: row for row in rows})
 
 
 def written(folder: Path, text: str, name: str = "orders.csv", encoding: str = "utf-8") -> Path:
@@ -47,7 +46,7 @@ def orders_of(folder: Path, text: str, encoding: str = "utf-8") -> OrderFile:
 def test_a_clean_line_becomes_one_row_with_exact_money_and_unix_time(tmp_path: Path) -> None:
     file = orders_of(tmp_path, HEADER + TEA)
 
-    assert file.rows == [("1001", 1322727960.0, "c-1", "TEA-1", 2, 450, "gbp", False)]
+    assert file.rows == [("1001", "TEA-1", 1322727960.0, "c-1", 2, 450, "gbp")]
     assert file.titles == {"TEA-1": "Assam"}
     assert file.categories == {"TEA-1": "Tea"}
     assert file.problems.sentences() == ["1 of 1 row kept."]
@@ -57,7 +56,7 @@ def test_the_headers_of_other_systems_are_understood_and_named(tmp_path: Path) -
     text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Customer ID,Country\n"
     file = orders_of(tmp_path, text + "536365,85123A,HEART HOLDER,6,2010-12-01 08:26,2.5500,17850,United Kingdom\n")
 
-    assert file.rows == [("536365", 1291191960.0, "17850", "85123A", 6, 255, "gbp", False)]
+    assert file.rows == [("536365", "85123A", 1291191960.0, "17850", 6, 255, "gbp")]
     assert file.problems.aliases == {
         "order_id": "InvoiceNo",
         "timestamp": "InvoiceDate",
@@ -71,8 +70,8 @@ def test_missing_optional_columns_are_named_and_left_empty(tmp_path: Path) -> No
     file = orders_of(tmp_path, "order_id,sku\n7,milk\n7,bread\n")
 
     assert file.rows == [
-        ("7", None, None, "milk", 1, None, "gbp", False),
-        ("7", None, None, "bread", 1, None, "gbp", False),
+        ("7", "milk", None, None, 1, None, "gbp"),
+        ("7", "bread", None, None, 1, None, "gbp"),
     ]
     assert file.titles == {"milk": "milk", "bread": "bread"}
     assert file.problems.missing == ("customer_id", "timestamp", "title", "quantity", "unit_price", "category")
@@ -81,7 +80,7 @@ def test_missing_optional_columns_are_named_and_left_empty(tmp_path: Path) -> No
 def test_blank_fields_of_a_column_that_is_there_are_counted(tmp_path: Path) -> None:
     file = orders_of(tmp_path, HEADER + TEA + "1002,,,TEA-1,Assam,1,,\n")
 
-    assert file.rows[1] == ("1002", None, None, "TEA-1", 1, None, "gbp", False)
+    assert file.rows[1] == ("1002", "TEA-1", None, None, 1, None, "gbp")
     assert file.problems.blank == {"timestamp": 1, "customer_id": 1, "unit_price": 1}
 
 
@@ -104,7 +103,7 @@ def test_blank_fields_of_a_column_that_is_there_are_counted(tmp_path: Path) -> N
 def test_what_is_no_sale_is_left_out_and_counted_with_its_reason(tmp_path: Path, line: str, reason: str) -> None:
     file = orders_of(tmp_path, HEADER + TEA + line + "\n")
 
-    assert [row[3] for row in file.rows] == ["TEA-1"]
+    assert [row[1] for row in file.rows] == ["TEA-1"]
     assert file.problems.not_sales == {reason: 1}
     assert file.problems.bad == 0
 
@@ -137,7 +136,7 @@ def test_a_row_that_cannot_be_understood_is_listed_with_its_line_and_reason(
 ) -> None:
     file = orders_of(tmp_path, HEADER + TEA + line + "\n" + POT)
 
-    assert [row[3] for row in file.rows] == ["TEA-1", "POT-1"]
+    assert [row[1] for row in file.rows] == ["TEA-1", "POT-1"]
     assert file.problems.first == (Problem(line=3, reason=reason),)
     assert file.problems.bad == 1
 
@@ -163,8 +162,16 @@ def test_the_lines_of_one_order_are_brought_together(tmp_path: Path) -> None:
     other = "1002,c-2,2011-12-02 09:00:00,TEA-1,Assam,1,4.50,Tea\n"
     file = orders_of(tmp_path, HEADER + TEA + other + POT)
 
-    assert [(row[0], row[3]) for row in file.rows] == [("1001", "TEA-1"), ("1001", "POT-1"), ("1002", "TEA-1")]
+    assert [(row[0], row[1]) for row in file.rows] == [("1001", "TEA-1"), ("1001", "POT-1"), ("1002", "TEA-1")]
     assert file.orders == 2
+
+
+def test_a_product_repeated_in_an_order_becomes_one_line(tmp_path: Path) -> None:
+    file = orders_of(tmp_path, HEADER + TEA + POT + TEA)
+
+    assert [(row[1], row[4]) for row in file.rows] == [("TEA-1", 4), ("POT-1", 1)]
+    assert (file.problems.rows, file.problems.kept, file.problems.merged) == (3, 3, 1)
+    assert "1 row merged: the product was in the order before, quantities added up." in file.problems.sentences()
 
 
 def test_the_most_frequent_title_of_a_product_wins(tmp_path: Path) -> None:
@@ -184,7 +191,7 @@ def test_the_most_frequent_title_of_a_product_wins(tmp_path: Path) -> None:
     ],
 )
 def test_times_are_read_in_the_forms_that_have_one_meaning(tmp_path: Path, text: str, unix: float) -> None:
-    assert orders_of(tmp_path, HEADER + f"1,c,{text},A,Tin,1,1.00,\n").rows[0][1] == unix
+    assert orders_of(tmp_path, HEADER + f"1,c,{text},A,Tin,1,1.00,\n").rows[0][2] == unix
 
 
 def test_times_without_an_offset_are_the_shops_own(tmp_path: Path) -> None:
@@ -192,14 +199,14 @@ def test_times_without_an_offset_are_the_shops_own(tmp_path: Path) -> None:
 
     berlin = read_orders(path, currency="eur", zone=ZoneInfo("Europe/Berlin"))
 
-    assert berlin.rows[0][1] == 1309500000.0  # 06:00 UTC
+    assert berlin.rows[0][2] == 1309500000.0  # 06:00 UTC
 
 
 @pytest.mark.parametrize(("settling", "unix"), [("12/31/2011", 1294820760.0), ("31/12/2011", 1322727960.0)])
 def test_slashed_dates_are_read_the_way_the_whole_file_settles(tmp_path: Path, settling: str, unix: float) -> None:
     lines = f"1,c,1/12/2011 8:26,A,Tin,1,1.00,\n2,c,{settling},A,Tin,1,1.00,\n"
 
-    assert orders_of(tmp_path, HEADER + lines).rows[0][1] == unix
+    assert orders_of(tmp_path, HEADER + lines).rows[0][2] == unix
 
 
 def test_slashed_dates_that_nothing_settles_are_refused(tmp_path: Path) -> None:
@@ -271,7 +278,7 @@ def test_a_broken_file_is_refused_with_its_name_line_and_fix(tmp_path: Path, con
 
 
 def test_a_compressed_file_is_told_by_its_bytes_and_a_cut_one_is_refused(tmp_path: Path) -> None:
-    whole = gzip.compress((HEADER + TEA * 500).encode())
+    whole = gzip.compress((HEADER + "".join(TEA.replace("1001", str(n)) for n in range(500))).encode())
     path = tmp_path / "orders.csv"
     path.write_bytes(whole)
     assert len(read_orders(path, currency="gbp").rows) == 500
@@ -306,10 +313,11 @@ def test_importing_twice_changes_nothing(tmp_path: Path) -> None:
     file, shelf = orders_of(tmp_path, HEADER + TEA + POT), Shelf()
 
     assert store_orders(file, shelf) == 2
-    once = dict(shelf.orders)
+    once = dict(shelf.lines)
     assert store_orders(file, shelf) == 2
 
-    assert shelf.orders == once == {"1001": file.rows}
+    assert shelf.lines == once
+    assert list(once.values()) == file.rows
 
 
 def test_an_order_is_never_split_over_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
