@@ -258,7 +258,7 @@ def test_an_accept_without_an_answer_asks_the_server_and_offers_no_second_button
         with page.expect_response("**/refresh"):
             page.clock.run_for(seconds * 1000)
     expect(page.get_by_role("heading", name="Added to your order #1042")).to_be_visible()
-    assert [call for call in pattern_shop.calls if call != "accept"] == ["refresh", "refresh", "refresh"]
+    assert pattern_shop.calls.count("refresh") == 3
 
 
 def test_a_lost_accept_brings_the_offer_back_only_when_the_shopper_asks(page: Page, pattern_shop: PatternShop) -> None:

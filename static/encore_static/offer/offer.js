@@ -98,11 +98,11 @@ class EncoreOffer extends HTMLElement {
     this.#occupy(form?.dataset.busy ?? "");
     try {
       this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh), accepting);
-    } catch (error) {
+    } catch {
       if (!this.isConnected) return;
       const unknown = this.#view.querySelector('template[data-view="unknown"]');
       if (accepting && unknown) this.#show(unknown.content.cloneNode(true), true);
-      else console.warn("encore-offer:", error);
+      else this.#complain();
     } finally {
       this.#release();
     }
@@ -139,7 +139,7 @@ class EncoreOffer extends HTMLElement {
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
     if (view.dataset.state === before && !this.#is("open", "failed")) return;
-    if (view.dataset.state !== "declined") view.style.minBlockSize = `${this.#payment?.height ?? old.offsetHeight}px`;
+    if (view.dataset.state !== "declined") view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
     view.classList.add("fresh");
     this.querySelector('[slot="payment"]')?.remove();
     this.#payment = undefined;
@@ -232,12 +232,13 @@ class EncoreOffer extends HTMLElement {
   /** Another card: Stripe's Payment Element, which has to live in the page and is slotted into the card. */
   async #another(button) {
     const form = this.#view.querySelector(".payment");
-    const height = this.#view.offsetHeight;
+    const { height } = this.#view.getBoundingClientRect();
     const place = document.createElement("div");
-    place.slot = "payment";
+    Object.assign(place, { slot: "payment", role: "group", ariaLabel: button.textContent, tabIndex: -1 });
     this.append(place);
     form.hidden = false;
     button.hidden = true;
+    place.focus();
     this.#occupy(button.dataset.busy);
     try {
       const { stripe, clientSecret } = await this.#stripe();
@@ -278,7 +279,7 @@ class EncoreOffer extends HTMLElement {
   /** Stripe's own sentences come in the shopper's language; for everything else there is one of ours. */
   #complain(sentence) {
     const place = this.#view.querySelector(".error");
-    place.textContent = sentence ?? place.dataset.fallback;
+    if (place) place.textContent = sentence ?? place.dataset.fallback;
   }
 
   /** Tell the server once that a human could see the offer. */
