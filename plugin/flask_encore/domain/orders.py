@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,10 +17,16 @@ from flask_encore.domain.money import Money
 MAX_REF = 200
 #: What a product title may hold; longer ones break cards and receipts.
 MAX_TITLE = 300
+#: The longest language tag that a protocol has to take (RFC 5646, section 4.4.1).
+MAX_LOCALE = 35
 #: A line of a million pieces is a typing mistake, and its product still fits 64-bit arithmetic.
 MAX_QUANTITY = 1_000_000
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+#: Control characters, line separators and direction overrides hide or reorder what stands around them; a lone half
+#: of a surrogate pair cannot be stored at all.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_WEB = re.compile(r"/|https?://")
+_COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
 
 
 def checked_ref(name: str, value: object) -> str:
@@ -53,6 +59,13 @@ def checked_quantity(value: object) -> int:
     return value
 
 
+def checked_price(name: str, value: object) -> Money:
+    """*value* as an amount that is not negative."""
+    if not isinstance(value, Money) or value.minor_units < 0:
+        raise InvalidInput(f"{name} has to be Money of at least 0, got {value!r}.")
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """One thing the shop sells.
@@ -76,13 +89,16 @@ class Product:
     def __post_init__(self) -> None:
         checked_ref("sku", self.sku)
         object.__setattr__(self, "title", checked_title(self.title))
-        if not isinstance(self.price, Money) or self.price.minor_units < 0:
-            raise InvalidInput(f"price of {self.sku} has to be Money of at least 0, got {self.price!r}.")
+        checked_price(f"price of {self.sku}", self.price)
         if self.stock is not None and (type(self.stock) is not int or self.stock < 0):
             raise InvalidInput(f"stock of {self.sku} has to be None or a whole number of at least 0.")
-        if self.cost is not None and self.cost.currency != self.price.currency:
-            raise CurrencyMismatch(f"price and cost of {self.sku} are in different currencies.")
-        if self.image_url is not None and not self.image_url.startswith(("/", "https://", "http://")):
+        if self.category is not None and not isinstance(self.category, str):
+            raise InvalidInput(f"category of {self.sku} has to be None or a string, got {self.category!r}.")
+        if self.cost is not None:
+            checked_price(f"cost of {self.sku}", self.cost)
+            if self.cost.currency != self.price.currency:
+                raise CurrencyMismatch(f"price and cost of {self.sku} are in different currencies.")
+        if self.image_url is not None and not (isinstance(self.image_url, str) and _WEB.match(self.image_url)):
             raise InvalidInput(f"image_url of {self.sku} has to start with / or https://.")
 
 
@@ -99,8 +115,7 @@ class OrderLine:
         checked_ref("sku", self.sku)
         object.__setattr__(self, "title", checked_title(self.title))
         checked_quantity(self.quantity)
-        if not isinstance(self.unit_price, Money) or self.unit_price.minor_units < 0:
-            raise InvalidInput(f"unit_price of {self.sku} has to be Money of at least 0, got {self.unit_price!r}.")
+        checked_price(f"unit_price of {self.sku}", self.unit_price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +150,17 @@ class PaidOrder:
         if not isinstance(self.placed_at, datetime) or self.placed_at.tzinfo is None:
             raise InvalidInput("placed_at has to be a timezone-aware datetime.")
         object.__setattr__(self, "currency", Money(0, self.currency).currency)
-        object.__setattr__(self, "lines", tuple(self.lines))
+        object.__setattr__(self, "lines", tuple(self.lines) if isinstance(self.lines, Iterable) else (None,))
+        if not all(isinstance(line, OrderLine) for line in self.lines):
+            raise InvalidInput(f"lines of order {self.order_ref} have to be OrderLine.")
         if not self.lines:
             raise InvalidInput(f"order {self.order_ref} has no lines.")
-        if not isinstance(self.total, Money) or self.total.minor_units < 0:
-            raise InvalidInput(f"total of order {self.order_ref} has to be Money of at least 0, got {self.total!r}.")
-        if not isinstance(self.locale, str) or not self.locale or len(self.locale) > 35:
+        checked_price(f"total of order {self.order_ref}", self.total)
+        if self.country is not None:
+            if not isinstance(self.country, str) or not _COUNTRY.match(self.country):
+                raise InvalidInput(f"country has to be a two-letter code such as 'GB' or None, got {self.country!r}.")
+            object.__setattr__(self, "country", self.country.upper())
+        if not isinstance(self.locale, str) or not 0 < len(self.locale) <= MAX_LOCALE or _CONTROL.search(self.locale):
             raise InvalidInput("locale has to be a language tag such as 'en' or 'de-AT'.")
         for amount in (self.total, *(line.unit_price for line in self.lines)):
             if amount.currency != self.currency:
