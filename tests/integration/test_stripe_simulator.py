@@ -328,6 +328,20 @@ class TestShapes:
         assert sim.intents() == []
         assert post("2025-08-27.basil").json()["payment_method_types"] == ["card"]
 
+    def test_allowing_types_began_with_dahlia_and_excludes_the_automatic_choice(
+        self, sim: StripeSimulator, client: Any
+    ) -> None:
+        params = {"amount": 1290, "currency": "gbp", "allowed_payment_method_types": ["card"]}
+
+        with pytest.raises(stripe.InvalidRequestError) as early:
+            client.payment_intents.create(params, {"stripe_version": "2025-08-27.basil"})
+        with pytest.raises(stripe.InvalidRequestError) as both:
+            client.payment_intents.create({**CREATE, **params})
+
+        assert (early.value.code, both.value.param) == ("parameter_unknown", "allowed_payment_method_types")
+        assert sim.intents() == []
+        assert client.payment_intents.create(params).payment_method_types == ["card"]
+
 
 class TestTheHostedCheckout:
     @pytest.fixture
