@@ -17,6 +17,9 @@ from flask_encore.domain.errors import ConfigurationError
 
 PREFIX = "ENCORE_"
 
+#: Where an app keeps Encore: ``app.extensions[EXTENSION]``.
+EXTENSION = "flask-encore"
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 #: Secrets shorter than this can be guessed offline from one token; 16 random bytes cannot.
@@ -174,7 +177,9 @@ class _SettingsSchema(Schema):
     thank_you = ma.Dict(
         keys=ma.String(),
         values=ma.String(),
-        error_messages={"invalid": "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."},
+        error_messages={
+            "invalid": "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."
+        },
     )
     discount_percent = _whole(0, 100, "percent")
     holdout_percent = ma.Float(

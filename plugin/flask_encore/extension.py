@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from flask_encore import signals
-from flask_encore.config import Settings
+from flask_encore.config import EXTENSION, Settings
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.errors import ConfigurationError, InvalidInput
 from flask_encore.domain.events import ChargeEvent, EventKind
@@ -23,7 +23,8 @@ from flask_encore.domain.ports import Clock, Gateway, Ranker, TrainingReport
 from flask_encore.payments.stripe_gateway import StripeGateway
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
-from flask_encore.services import recording, recovering, refunding, training
+from flask_encore.services import recording, recovering, refunding, stocking, training
+from flask_encore.services.importing import OrderFile, ProductFile
 from flask_encore.services.recording import Recorded
 from flask_encore.services.runtime import Handler, Runtime, utc_now
 from flask_encore.services.working import Worker, work_once
@@ -31,7 +32,7 @@ from flask_encore.store import catalog, charges
 from flask_encore.store.database import Database
 from flask_encore.store.migrations import upgrade
 from flask_encore.web import dashboard, injection, neighbours, offer, webhooks
-from flask_encore.web.current import KEY, AdminGuard, AppState, state
+from flask_encore.web.current import AdminGuard, AppState, state
 from flask_encore.web.phrases import CONSENT_VERSION
 from flask_encore.web.tokens import Tokens
 
@@ -103,7 +104,7 @@ class Encore:
         Raises:
             ConfigurationError: If *app* has Encore already, or a key is wrong; every wrong key is named.
         """
-        if KEY in app.extensions:
+        if EXTENSION in app.extensions:
             raise ConfigurationError(
                 "Encore is bound to this app already. Call init_app once for each app; "
                 "one Encore object may serve several apps."
@@ -128,7 +129,7 @@ class Encore:
         )
         lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
-        app.extensions[KEY] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard)
+        app.extensions[EXTENSION] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard)
         public = [offer.create_blueprint(), webhooks.create_blueprint()]
         for blueprint in (*public, dashboard.create_blueprint()):
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
@@ -185,6 +186,26 @@ class Encore:
         if charge is None or charge.account != rt.account:
             raise InvalidInput(f"There is no charge {charge_ref!r}.")
         return refunding.refund(rt, charge, actor=actor)
+
+    def import_products(
+        self, path: str | Path, *, currency: str, progress: Callable[[float], None] | None = None
+    ) -> ProductFile:
+        """Read a product file into the catalogue, as ``flask encore import products`` does. Needs an app context.
+
+        Raises:
+            InvalidInput: When the file cannot be read; then nothing is imported.
+        """
+        return stocking.import_products(state().runtime, Path(path), currency=currency, progress=progress)
+
+    def import_orders(
+        self, path: str | Path, *, currency: str, progress: Callable[[float], None] | None = None
+    ) -> OrderFile:
+        """Read an order history, as ``flask encore import orders`` does. Idempotent. Needs an app context.
+
+        Raises:
+            InvalidInput: When the file cannot be read; then nothing is imported.
+        """
+        return stocking.import_orders(state().runtime, Path(path), currency=currency, progress=progress)
 
     def train(self, *, progress: Callable[[float], None] | None = None) -> TrainingReport:
         """Train the recommender on every recorded order and put it live. Needs an app context."""

@@ -199,7 +199,10 @@ class Gateway(Protocol):
         ...
 
     def confirm_intent(self, ref: str, *, idempotency_key: str, return_url: str) -> IntentSnapshot:
-        """Confirm a PaymentIntent on-session. A bank's no is an answer (status and failure_code), not an error."""
+        """Confirm a PaymentIntent on-session. A bank's no is an answer (status and failure_code), not an error.
+
+        *return_url* is where a bank that insists on a redirect sends the shopper; empty when there is no page.
+        """
         ...
 
     def intent(self, ref: str) -> IntentSnapshot:

@@ -143,7 +143,10 @@ class StripeGateway:
             try:
                 return answers.intent_snapshot(
                     self._stripe.payment_intents.confirm(
-                        ref, {"use_stripe_sdk": True, "return_url": return_url}, self._options(idempotency_key)
+                        ref,
+                        # The sweeper has no page to come back to; a card's check needs none.
+                        {"use_stripe_sdk": True, "return_url": return_url} if return_url else {"use_stripe_sdk": True},
+                        self._options(idempotency_key),
                     )
                 )
             except stripe.CardError as error:

@@ -23,6 +23,9 @@ _COLUMNS = ("order_ref", "sku", "placed_at", "customer_ref", "quantity", "unit_p
 #: Rows fetched at a time; keeps memory flat while half a million lines are read.
 _FETCH = 20_000
 
+#: Order_refs named in one DELETE; far below SQLite's limit of 32,766 parameters.
+_REFS = 1_000
+
 
 def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write lines (order_ref, sku, Unix time, customer_ref, quantity, unit_price minor units, currency).
@@ -31,6 +34,25 @@ def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """
     if rows:
         connection.execute(_ADD, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+
+
+def replace(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Put every order of *rows* in place of what was kept of it; all lines of an order come in one call."""
+    refs = list(dict.fromkeys(row[0] for row in rows))
+    for start in range(0, len(refs), _REFS):
+        connection.execute(sa.delete(history_lines).where(history_lines.c.order_ref.in_(refs[start : start + _REFS])))
+    add(connection, rows)
+
+
+class Sink:
+    """Takes imported lines in the caller's transaction, so that a file is imported whole or not at all."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Put every order of *rows* in place of what was kept of it."""
+        replace(self._connection, rows)
 
 
 def training_lines(connection: sa.Connection) -> Iterator[TrainingLine]:

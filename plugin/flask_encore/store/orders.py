@@ -109,3 +109,15 @@ def set_payment(connection: sa.Connection, order_ref: str, *, account: str, was:
         .where(orders.c.account == account, orders.c.order_ref == order_ref, orders.c.ineligible_reason == was)
         .values(**payment.columns())
     )
+
+
+def recent_reasons(connection: sa.Connection, *, account: str, limit: int) -> Sequence[str]:
+    """Why each of the newest orders cannot be charged again; empty for those that can."""
+    return list(
+        connection.execute(
+            sa.select(orders.c.ineligible_reason)
+            .where(orders.c.account == account)
+            .order_by(orders.c.recorded_at.desc())
+            .limit(limit)
+        ).scalars()
+    )

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 from flask import Flask, current_app
 
+from flask_encore.config import EXTENSION
 from flask_encore.services.runtime import Runtime
 from flask_encore.web.tokens import Tokens
-
-KEY = "flask-encore"
 
 #: Decides who may see the merchant's pages: an actor's name lets in, ``None`` or False answers 403, a response is sent.
 AdminGuard = Callable[[], Any]
@@ -28,4 +27,4 @@ class AppState:
 
 def state(app: Flask | None = None) -> AppState:
     """The state of *app*, or of the current one."""
-    return cast(AppState, (app or current_app).extensions[KEY])
+    return cast(AppState, (app or current_app).extensions[EXTENSION])

@@ -1,0 +1,192 @@
+"""``flask encore …``: what a merchant's engineer and a cron table need."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from flask_encore.config import EXTENSION
+from flask_encore.domain.errors import EncoreError
+from flask_encore.services import doctoring, recovering, stocking, training
+from flask_encore.services.csv_files import Problems
+from flask_encore.services.runtime import Runtime
+from flask_encore.services.working import Worker, work_once
+from flask_encore.store import migrations
+from flask_encore.store.database import StoreError
+
+#: Steps of a progress bar; finer than any terminal.
+_STEPS = 1_000
+
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+
+@click.group()
+def cli() -> None:
+    """Post-purchase offers: data, training, the sweeper, and a check of the whole installation."""
+
+
+@cli.group()
+def db() -> None:
+    """Encore's own tables."""
+
+
+@db.command("upgrade")
+@with_appcontext
+def db_upgrade() -> None:
+    """Create or migrate Encore's tables. Safe to run again."""
+    rt = _runtime()
+    migrations.upgrade(rt.db.engine)
+    click.echo(f"Encore's tables are at revision {migrations.current(rt.db.engine)}.")
+
+
+@db.command("current")
+@with_appcontext
+def db_current() -> None:
+    """Show the revision of the tables, and the newest one."""
+    rt = _runtime()
+    click.echo(f"at {migrations.current(rt.db.engine) or 'nothing'}, newest is {migrations.head()}")
+
+
+@cli.group("import")
+def import_() -> None:
+    """Read products or past orders from a CSV file (.csv or .csv.gz)."""
+
+
+_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_CURRENCY = click.option("--currency", required=True, help="Currency of the prices, such as gbp.")
+
+
+@import_.command("products")
+@_FILE
+@_CURRENCY
+@with_appcontext
+def import_products(file: Path, currency: str) -> None:
+    """Read products into the catalogue.
+
+    Columns: sku, title, price; also stock, category, image_url, cost, active, currency. Known SKUs are updated. Rows
+    that cannot be used are counted and listed; a file that cannot be read changes nothing.
+    """
+    with _bar("Importing products") as progress:
+        found = stocking.import_products(_runtime(), file, currency=currency, progress=progress)
+    click.echo(f"{len(found.products):,} products are in the catalogue.")
+    _list(found.problems)
+
+
+@import_.command("orders")
+@_FILE
+@_CURRENCY
+@with_appcontext
+def import_orders(file: Path, currency: str) -> None:
+    """Read past orders for the recommender, one line per product bought.
+
+    Columns: order_id, sku; also customer_id, timestamp, title, quantity, unit_price, category. Importing the same
+    file again changes nothing. Then run: flask encore train
+    """
+    with _bar("Importing orders") as progress:
+        found = stocking.import_orders(_runtime(), file, currency=currency, progress=progress)
+    click.echo(f"{found.orders:,} orders with {len(found.rows):,} lines are in the history. Next: flask encore train")
+    _list(found.problems)
+
+
+@cli.command()
+@with_appcontext
+def train() -> None:
+    """Train the recommender on every recorded order and put it live."""
+    with _bar("Training") as progress:
+        report = training.train(_runtime(), progress=progress)
+    if not report.version:
+        raise click.ClickException(
+            "There is nothing to train on yet. Import past orders: flask encore import orders FILE.csv --currency gbp"
+        )
+    click.echo(
+        f"Model {report.version} is live: {report.orders:,} orders, {report.products:,} products, "
+        f"{report.seconds:.1f} s.\n"
+        f"On the newest orders it finds the next product among its first three in {report.hit_rate_at_3:.1%} "
+        f"of cases; best-sellers would in {report.popularity_hit_rate_at_3:.1%}."
+    )
+
+
+@cli.command()
+@with_appcontext
+def sweep() -> None:
+    """Do everything that is due, once: for cron, every minute.
+
+    Finishes charges and refunds without an answer, cancels abandoned ones, ends fulfilment holds, delivers events to
+    your handlers.
+    """
+    rt = _runtime()
+    done = recovering.sweep(rt)
+    click.echo(f"charges {done.charges}, payments verified {done.payments}, events delivered {done.delivered}")
+
+
+@cli.command()
+@with_appcontext
+def work() -> None:
+    """Sweep for ever, until Ctrl-C or SIGTERM. Any number of workers may run."""
+    rt = _runtime()
+    worker = Worker(lambda: work_once(rt))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: worker.stop())
+    click.echo("Working. Press Ctrl-C to end.")
+    worker.loop()
+    click.echo("Ended.")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@with_appcontext
+def doctor(as_json: bool) -> None:
+    """Check this installation and say the fix for each finding. Exit status 1 when something is wrong."""
+    findings = doctoring.examine(_runtime(), guarded=current_app.extensions[EXTENSION].admin_guard is not None)
+    if as_json:
+        click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            mark, colour = _MARKS[finding.severity]
+            click.echo(f"{click.style(mark, fg=colour)} {finding.subject}: {finding.found}")
+            if finding.fix:
+                click.echo(f"    {finding.fix}")
+    if any(finding.severity == "problem" for finding in findings):
+        raise SystemExit(1)
+
+
+def _runtime() -> Runtime:
+    if EXTENSION not in current_app.extensions:
+        raise click.ClickException("This app has no Encore: call encore.init_app(app) in its factory.")
+    rt: Runtime = current_app.extensions[EXTENSION].runtime
+    return rt
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[float], None]]:
+    """A progress bar that hears fractions, and refusals as one sentence instead of a traceback."""
+    try:
+        with click.progressbar(length=_STEPS, label=label) as bar:
+            done = 0
+
+            def progress(share: float) -> None:
+                nonlocal done
+                reached = min(_STEPS, int(share * _STEPS))
+                bar.update(max(0, reached - done))
+                done = max(done, reached)
+
+            yield progress
+            progress(1.0)
+    except EncoreError as error:
+        raise click.ClickException(str(error)) from error
+    except StoreError as error:
+        raise click.ClickException(
+            f"The database did not take it ({type(error).__name__}). Are the tables there? flask encore db upgrade"
+        ) from error
+
+
+def _list(problems: Problems) -> None:
+    for sentence in problems.sentences():
+        click.echo(sentence)
