@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response, redirect, request, send_from_directory
 from offer_cards import offer_card
+from playwright.sync_api import Page
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from encore_static import OFFER
 from flask_encore.domain.money import Money
 from flask_encore.web.card import render_fragment, render_section
 from flask_encore.web.contexts import CardState, OfferCard
+
+#: The fixture ``open_page``: options of a browser context in, a page of its own out.
+OpenPage = Callable[..., Page]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.conftest import OpenPage
-from browser.patterns import HOSTILE_CSS, LANGUAGES, PatternShop, card_in
+from browser.patterns import HOSTILE_CSS, LANGUAGES, OpenPage, PatternShop, card_in
 from playwright.sync_api import Page, Route, expect
 
 from flask_encore.web.contexts import CardState

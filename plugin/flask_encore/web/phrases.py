@@ -6,6 +6,7 @@ are worded so that no number governs a noun, so there are no plural forms to get
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from copy import copy
@@ -33,6 +34,9 @@ _ISOLATE, _END = "\u2068", "\u2069"
 
 #: As wide as a plus and read aloud as "minus", which the hyphen in the locale data is not.
 _MINUS = "\u2212"
+
+#: ``KWD1.500`` wants a space; the locale data says so, Babel does not read that rule.
+_LETTER_THEN_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -75,7 +79,7 @@ class Phrases:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
         pattern = _pattern(self.locale, exponent(amount.currency))
         text = pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False)
-        return str(text).replace("-", _MINUS)
+        return _LETTER_THEN_DIGIT.sub("\u00a0", str(text)).replace("-", _MINUS)
 
     def percent(self, whole: int) -> str:
         """*whole* percent: ``−10%``, ``−10 %``."""
