@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from marshmallow import fields as ma
 from flask_encore.domain.errors import ConfigurationError
 
 PREFIX = "ENCORE_"
+
+_ZONE = "has to be an IANA time zone such as Europe/London."
+_SHARE = "has to be a percentage from 0 to 50."
+_PAGES = "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."
 
 #: Where an app keeps Encore: ``app.extensions[EXTENSION]``.
 EXTENSION = "flask-encore"
@@ -30,10 +34,15 @@ STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 STRIPE_API = "https://api.stripe.com"
 
 
-def _key(default: Any, doc: str) -> Any:
+def _key(default: Any, doc: str, *, secret: bool = False) -> Any:
+    """A field of `Settings`; what is *secret* is not in its ``repr``, which ends up in logs and error trackers."""
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata={"doc": doc})
-    return field(default=default, metadata={"doc": doc})
+    return field(default=default, repr=not secret, metadata={"doc": doc})
+
+
+def _is_live(key: str) -> bool:
+    return key[2:].startswith("_live_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +50,17 @@ class Settings:
     """The configuration of one app, frozen. Field ``foo`` is config key ``ENCORE_FOO``; ``doc`` is its one sentence."""
 
     secret_keys: tuple[str, ...] = _key(
-        (), "Keys that sign offer tokens, newest first; default is the app's SECRET_KEY."
+        (), "Keys that sign offer tokens, newest first; default is the app's SECRET_KEY.", secret=True
     )
-    database_uri: str = _key("", "SQLAlchemy URL of Encore's own tables; default is SQLite in the instance folder.")
-    stripe_secret_key: str = _key("", "Stripe secret or restricted key (sk_…, rk_…). Without it no order is eligible.")
+    database_uri: str = _key(
+        "", "SQLAlchemy URL of Encore's own tables; default is SQLite in the instance folder.", secret=True
+    )
+    stripe_secret_key: str = _key(
+        "", "Stripe secret or restricted key (sk_…, rk_…). Without it no order is eligible.", secret=True
+    )
     stripe_publishable_key: str = _key("", "Stripe publishable key (pk_…), for the bank's check in the page.")
     stripe_webhook_secrets: tuple[str, ...] = _key(
-        (), "Signing secrets of the webhook endpoint (whsec_…), newest first."
+        (), "Signing secrets of the webhook endpoint (whsec_…), newest first.", secret=True
     )
     stripe_account: str = _key("", "Connected account (acct_…) the orders are paid to; empty for your own.")
     stripe_api_base: str = _key(STRIPE_API, "Where Stripe is; another address only on loopback and without a live key.")
@@ -72,7 +85,7 @@ class Settings:
     @property
     def livemode(self) -> bool:
         """Whether the key moves real money."""
-        return "_live_" in self.stripe_secret_key
+        return _is_live(self.stripe_secret_key)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -83,12 +96,17 @@ class Settings:
     def from_config(
         cls, config: Mapping[str, Any], *, instance_path: str | Path, secret_key: str | bytes | None
     ) -> Settings:
-        """Read and check every ``ENCORE_*`` key of *config*.
+        """Read and check every ``ENCORE_*`` key of *config*. One that is ``None`` is not set.
 
         Raises:
             ConfigurationError: Naming every wrong key at once, each with its fix.
         """
-        given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
+        known = keys()
+        given = {
+            key: value
+            for key, value in config.items()
+            if key.startswith(PREFIX) and (value is not None or key not in known)
+        }
         problems: dict[str, str] = {}
         values: dict[str, Any] = {}
         try:
@@ -119,29 +137,48 @@ def keys() -> dict[str, tuple[Any, str]]:
 
 
 def _sentence(key: str, told: Any) -> str:
-    text = " ".join(map(str, told)) if isinstance(told, list) else str(told)
+    text = " ".join(dict.fromkeys(_leaves(told)))
     if text == "Unknown field.":
         near = difflib.get_close_matches(key, keys(), n=1)
         return "is not a key of Encore" + (f"; did you mean {near[0]}?" if near else "; remove it.")
     return text
 
 
+def _leaves(told: Any) -> Iterator[str]:
+    """The sentences in what marshmallow tells, however deep a dict put them."""
+    for inner in told.values() if isinstance(told, dict) else told:
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from _leaves(inner)
+
+
+def _always(fix: str) -> dict[str, Any]:
+    """The same sentence for everything a field can find wrong."""
+    return dict.fromkeys(("invalid", "null", "special", "too_large"), fix)
+
+
 def _known_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValidationError("has to be an IANA time zone such as Europe/London.") from error
+        raise ValidationError(_ZONE) from error
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
 
 
 def _whole(low: int, high: int, unit: str) -> ma.Integer:
     message = f"has to be a whole number of {unit} from {low} to {high}."
-    return ma.Integer(
-        strict=True, validate=validate.Range(low, high, error=message), error_messages={"invalid": message}
-    )
+    return ma.Integer(strict=True, validate=validate.Range(low, high, error=message), error_messages=_always(message))
 
 
 def _text(pattern: str, fix: str) -> ma.String:
-    return ma.String(validate=validate.Regexp(pattern, error=fix), error_messages={"invalid": fix})
+    return ma.String(validate=validate.Regexp(pattern, error=fix), error_messages=_always(fix))
 
 
 class _Texts(ma.Field[tuple[str, ...]]):
@@ -175,17 +212,12 @@ class _SettingsSchema(Schema):
     stripe_api_base = _text(r"https?://[^\s/?#]+/?\Z", "has to be a URL without a path.")
     stripe_js_url = _text(r"https?://\S+\Z", "has to be a URL.")
     thank_you = ma.Dict(
-        keys=ma.String(),
-        values=ma.String(),
-        error_messages={
-            "invalid": "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."
-        },
+        keys=ma.String(error_messages=_always(_PAGES)),
+        values=ma.String(error_messages=_always(_PAGES)),
+        error_messages=_always(_PAGES),
     )
     discount_percent = _whole(0, 100, "percent")
-    holdout_percent = ma.Float(
-        validate=validate.Range(0, 50, error="has to be a percentage from 0 to 50."),
-        error_messages={"invalid": "has to be a percentage from 0 to 50."},
-    )
+    holdout_percent = ma.Float(validate=validate.Range(0, 50, error=_SHARE), error_messages=_always(_SHARE))
     price_guard_percent = _whole(1, 10_000, "percent")
     offer_ttl_seconds = _whole(60, 86_400, "seconds")
     undo_seconds = _whole(0, 1_209_600, "seconds")
@@ -196,24 +228,24 @@ class _SettingsSchema(Schema):
         r"(card|link)\Z", "can hold 'card' and 'link'; other kinds cannot be charged at once."
     )
     model_dir = _text(r"[^\0]+\Z", "has to be a folder.")
-    url_prefix = _text(r"/[\w/-]*[\w]\Z", "has to start with / and not end with it, such as /encore.")
-    time_zone = ma.String(validate=_known_zone)
+    url_prefix = _text(r"(/[\w-]*\w)+\Z", "has to start with / and not end with it, such as /encore.")
+    time_zone = ma.String(validate=_known_zone, error_messages=_always(_ZONE))
     worker = _text(r"(embedded|external)\Z", "has to be 'embedded' or 'external'.")
 
     @validates_schema(skip_on_field_errors=False)
     def _together(self, data: dict[str, Any], **_: Any) -> None:
         problems: dict[str, list[str]] = {}
-        live = "_live_" in data.get("stripe_secret_key", "")
+        live = _is_live(data.get("stripe_secret_key", ""))
         for name, official in (("stripe_api_base", STRIPE_API), ("stripe_js_url", STRIPE_JS)):
             value = data.get(name, official)
             if value.rstrip("/") == official:
                 continue
             if live:
                 problems[PREFIX + name.upper()] = ["cannot be changed with a live key; remove it."]
-            elif (urlsplit(value).hostname or "") not in _LOOPBACK:
+            elif not _is_loopback(value):
                 problems[PREFIX + name.upper()] = [f"has to be {official} or an address on 127.0.0.1."]
         public = data.get("stripe_publishable_key", "")
-        if public and data.get("stripe_secret_key") and ("_live_" in public) != live:
+        if public and data.get("stripe_secret_key") and _is_live(public) != live:
             problems["ENCORE_STRIPE_PUBLISHABLE_KEY"] = [
                 "and ENCORE_STRIPE_SECRET_KEY are of different modes; use both of test or both of live."
             ]
