@@ -27,7 +27,22 @@ _STEPS = 1_000
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
-@click.group()
+class _Sentences(click.Group):
+    """Says what went wrong, and the fix, in a sentence instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EncoreError as error:
+            raise click.ClickException(str(error)) from error
+        except StoreError as error:
+            raise click.ClickException(
+                f"The database did not do it ({type(error).__name__}: {str(error).splitlines()[0]}). "
+                "Are the tables there? Run: flask encore db upgrade"
+            ) from error
+
+
+@click.group(cls=_Sentences)
 def cli() -> None:
     """Post-purchase offers: data, training, the sweeper, and a check of the whole installation."""
 
@@ -166,25 +181,18 @@ def _runtime() -> Runtime:
 
 @contextmanager
 def _bar(label: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar that hears fractions, and refusals as one sentence instead of a traceback."""
-    try:
-        with click.progressbar(length=_STEPS, label=label) as bar:
-            done = 0
+    """A progress bar that hears fractions, 0 to 1."""
+    with click.progressbar(length=_STEPS, label=label) as bar:
+        done = 0
 
-            def progress(share: float) -> None:
-                nonlocal done
-                reached = min(_STEPS, int(share * _STEPS))
-                bar.update(max(0, reached - done))
-                done = max(done, reached)
+        def progress(share: float) -> None:
+            nonlocal done
+            reached = min(_STEPS, int(share * _STEPS))
+            bar.update(max(0, reached - done))
+            done = max(done, reached)
 
-            yield progress
-            progress(1.0)
-    except EncoreError as error:
-        raise click.ClickException(str(error)) from error
-    except StoreError as error:
-        raise click.ClickException(
-            f"The database did not take it ({type(error).__name__}). Are the tables there? flask encore db upgrade"
-        ) from error
+        yield progress
+        progress(1.0)
 
 
 def _list(problems: Problems) -> None:
