@@ -1,0 +1,175 @@
+"""The code in the documents runs as it is printed: README from the three lines to the charge, then the other pages."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+
+from flask_encore import Encore, Money
+from flask_encore.cli import cli
+from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.testing import StripeSimulator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PRODUCTS = 'sku,title,price,stock\nMUG-1,Stoneware mug,12.90,40\nTEA-6,"Assam, loose",2.55,100\n'
+#: Forty baskets of tea and mug, and twenty of each alone: a pair no recommender could miss.
+ORDERS = "order_id,sku,title\n" + "".join(
+    [f"b{n},TEA-6,Assam\nb{n},MUG-1,Mug\n" for n in range(40)]
+    + [f"t{n},TEA-6,Assam\n" for n in range(20)]
+    + [f"m{n},MUG-1,Mug\n" for n in range(20)]
+)
+
+
+class Bookkeeper:
+    """The host's own order book, as the integration page imagines it: calls, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def add_line(self, order_ref: str, sku: str, quantity: int, amount: Money, *, key: str) -> None:
+        self.calls.append(("add_line", order_ref, sku, quantity, amount, key))
+
+    def remove_line(self, order_ref: str, *, key: str) -> None:
+        self.calls.append(("remove_line", order_ref, key))
+
+    def ship(self, order_ref: str, *, key: str) -> None:
+        self.calls.append(("ship", order_ref, key))
+
+
+def block(document: str, name: str) -> str:
+    """The Python block behind ``<!-- runs: name -->``."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.search(rf"<!-- runs: {name} -->\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found, f"{document} has no block {name}"
+    return found[1]
+
+
+def commands(document: str) -> list[list[str]]:
+    """The ``flask encore …`` lines of a document's shell blocks, comments left out."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    shell = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return [shlex.split(line, comments=True)[1:] for line in shell.splitlines() if line.startswith("flask encore")]
+
+
+@pytest.fixture
+def stripe() -> Any:
+    """A simulated Stripe on the wall clock, because the documents hand no clock to Encore."""
+    with StripeSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def app(tmp_path: Path, stripe: StripeSimulator) -> Flask:
+    """A shop as the documents assume it: a blueprint ``shop`` with a thank-you page, and no Encore yet."""
+    app = Flask("host", instance_path=str(tmp_path / "instance"))
+    app.config |= {
+        "TESTING": True,
+        "SECRET_KEY": "tests-only-secret-of-32-characters",
+        "ENCORE_STRIPE_SECRET_KEY": stripe.secret_key,
+        "ENCORE_STRIPE_PUBLISHABLE_KEY": stripe.publishable_key,
+        "ENCORE_STRIPE_API_BASE": stripe.url,
+        "ENCORE_STRIPE_JS_URL": stripe.stripe_js_url,
+        "ENCORE_HOLDOUT_PERCENT": 0,
+    }
+    thank_you = re.search(r"`ENCORE_THANK_YOU = (\{.*?\})`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert thank_you
+    app.config["ENCORE_THANK_YOU"] = eval(thank_you[1], {})
+    shop = Blueprint("shop", __name__)
+    shop.add_url_rule("/orders/<order_id>", "thank_you", lambda order_id: f"<main><h1>Thanks, {order_id}</h1></main>")
+    app.register_blueprint(shop)
+    return app
+
+
+def names(app: Flask, stripe: StripeSimulator) -> dict[str, Any]:
+    """What the documents take for granted around their code."""
+    return {
+        "app": app,
+        "is_merchant": lambda: False,
+        "placed_at": datetime.now(UTC),
+        "payment_intent_id": stripe.paid_intent(amount=1530, currency="gbp")["id"],
+    }
+
+
+def test_the_readme_leads_from_three_lines_to_a_charge(
+    app: Flask, stripe: StripeSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "products.csv").write_text(PRODUCTS, encoding="utf-8")
+    (tmp_path / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    world = names(app, stripe)
+    exec(block("README.md", "install"), world)
+    runner = app.test_cli_runner()
+    told = [(command[1], runner.invoke(cli, args=command[1:])) for command in commands("README.md")]
+    assert [word for word, _ in told] == ["db", "import", "import", "train", "doctor"]
+    assert [(word, result.output) for word, result in told if result.exit_code and word != "doctor"] == []
+    with app.app_context():
+        exec(block("README.md", "order"), world)
+
+    client = app.test_client()
+    page = client.get("/orders/1042").text
+    assert page.index("Thanks, 1042") < page.index("Stoneware mug")
+    accept = re.search(r'action="([^"]+/accept)"', page)
+    assert accept
+    state = client.post(accept[1], headers={"Accept": "application/json"}).json
+    assert state["state"] == "charged"
+    assert [charge["amount"] for charge in stripe.charges()] == [1530, 1161]
+
+
+def test_the_handlers_and_signals_of_the_integration_page_hear_what_it_says(
+    app: Flask, stripe: StripeSimulator
+) -> None:
+    from flask_encore import signals
+
+    book = Bookkeeper()
+    encore = Encore(app)
+    world = names(app, stripe) | {"encore": encore, "shop": book}
+    exec(block("docs/integration.md", "handlers"), world)
+    exec(block("docs/integration.md", "signals"), world)
+    try:
+        with app.app_context():
+            encore.upgrade()
+            exec(block("docs/integration.md", "order"), world)
+            for kind, name in (
+                (EventKind.CHARGE_SUCCEEDED, "add_line"),
+                (EventKind.CHARGE_REFUNDED, "remove_line"),
+                (EventKind.HOLD_RELEASED, "ship"),
+            ):
+                assert encore.runtime.handlers[kind] == [world[name]]
+                world[name](event(kind))
+            signals.charge_succeeded.send(app, event=event(EventKind.CHARGE_SUCCEEDED))
+    finally:
+        signals.charge_succeeded.disconnect(world["count"])
+    assert book.calls == [
+        ("add_line", "1043", "MUG-1", 1, Money(1161, "gbp"), "ch-1"),
+        ("remove_line", "1043", "ch-1"),
+        ("ship", "1043", "ch-1"),
+    ]
+
+
+def test_the_simulator_runs_alone_as_the_testing_page_shows() -> None:
+    world: dict[str, Any] = {}
+    exec(block("docs/testing.md", "alone"), world)
+    assert world["order"]["amount"] == 1530
+
+
+def event(kind: EventKind) -> ChargeEvent:
+    return ChargeEvent(
+        kind=kind,
+        order_ref="1043",
+        charge_ref="ch-1",
+        sku="MUG-1",
+        title="Stoneware mug",
+        quantity=1,
+        amount=Money(1161, "gbp"),
+        payment_intent_ref="pi_1",
+        occurred_at=datetime(2026, 3, 2, 14, 3, tzinfo=UTC),
+        undo_until=None,
+        detail="",
+    )
