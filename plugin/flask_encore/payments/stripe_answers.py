@@ -21,6 +21,9 @@ from flask_encore.domain.ports import (
     RefundStatus,
 )
 
+#: Where the metadata of what we create holds our charge's id; `GatewayEvent.charge_ref` hands it on.
+CHARGE_KEY = "encore_charge"
+
 T = TypeVar("T")
 
 
@@ -128,4 +131,5 @@ def gateway_event(event: Any) -> GatewayEvent:
         payment_intent_ref=ref(about if about.get("object") == "payment_intent" else about.get("payment_intent")),
         livemode=field(event, "livemode", bool),
         account=ref(event.get("account")),
+        charge_ref=ref((about.get("metadata") or {}).get(CHARGE_KEY)) or "",
     )

@@ -95,6 +95,24 @@ def test_an_event_names_its_object_and_the_payment_intent_behind_it(
     assert (event.object_ref, event.payment_intent_ref) == (object_ref, payment_intent_ref)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "charge_ref"),
+    [
+        ({"encore_charge": "offer-1", "other": "x"}, "offer-1"),
+        ({"other": "x"}, ""),
+        ({}, ""),
+        (None, ""),
+        ({"encore_charge": 7}, ""),
+    ],
+    ids=repr,
+)
+def test_an_event_names_our_charge_when_its_metadata_does(
+    metadata: Any, charge_ref: str, gateway: StripeGateway
+) -> None:
+    body = about(id="pi_7", object="payment_intent", metadata=metadata)
+    assert gateway.event(body, signed(body)).charge_ref == charge_ref
+
+
 def test_livemode_and_connected_account_are_told(gateway: StripeGateway) -> None:
     body = event_body(livemode=True, account="acct_77")
     event = gateway.event(body, signed(body))
@@ -180,6 +198,7 @@ def test_a_changed_body_is_refused(gateway: StripeGateway) -> None:
         event_body(data={}),
         event_body(data={"object": "pi_7"}),
         event_body(data={"object": [1]}),
+        event_body(data={"object": {"id": "pi_7", "metadata": "encore_charge"}}),
     ],
     ids=lambda body: repr(body[:40]) if len(body) < 40 else f"{len(body)} bytes, {hashlib.md5(body).hexdigest()[:6]}",
 )
