@@ -84,7 +84,7 @@ def test_answered_keys_survive_a_restart_and_running_ones_do_not() -> None:
     store.finish("answered", 402, {"error": {}})
     store.begin("running", CREATE, {})
 
-    restarted.load(store.dump())
+    restarted.load(store.answered())
 
     assert restarted.begin("answered", CREATE, {}) == (402, {"error": {}})
     assert restarted.begin("running", CREATE, {}) is None

@@ -57,6 +57,31 @@ def test_a_simulator_with_a_state_file_remembers_after_a_restart(tmp_path: Path)
     assert [each.name for each in tmp_path.iterdir()] == ["stripe.json"]
 
 
+def test_the_state_file_is_in_step_after_every_kind_of_change(tmp_path: Path) -> None:
+    path = tmp_path / "stripe.json"
+    sim = StripeSimulator(state_file=path)
+    first = sim.paid_intent(amount=1530, currency="gbp")
+    second = sim.paid_intent(amount=500, currency="gbp", card="4000002760003184")
+    sim.dispute(first["id"])
+    sim.prune_idempotency()
+
+    restarted = StripeSimulator(state_file=path)
+
+    assert restarted.intents() == [first, second] == sim.intents()
+    assert restarted.charges() == sim.charges()
+    assert [charge["disputed"] for charge in restarted.charges()] == [True, False]
+    assert restarted.payment_methods() == sim.payment_methods()
+
+
+def test_a_file_that_is_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.json"
+    for text in ("no json", "[]", '{"tables": {}}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"notes\.json is no state of a Stripe simulator"):
+            StripeSimulator(state_file=path)
+        assert path.read_text() == text
+
+
 def test_a_simulator_without_a_state_file_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     StripeSimulator().paid_intent(amount=1530, currency="gbp")

@@ -155,10 +155,10 @@ def complete(ledger: Ledger, session: Json) -> None:
 
 def notice_payment(ledger: Ledger, intent: Json) -> None:
     """Complete the open session whose intent was paid elsewhere than on its page, if there is one."""
-    for session in ledger.tables["checkout.session"].values():
+    for session_id, session in ledger.tables["checkout.session"].items():
         paid = intent["status"] == "succeeded" and session["payment_intent"] == intent["id"]
         if paid and session["status"] == "open":
-            complete(ledger, session)
+            complete(ledger, ledger.get("checkout.session", session_id))
 
 
 def success_url(session: Json) -> str:

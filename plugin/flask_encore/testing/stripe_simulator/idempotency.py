@@ -71,12 +71,12 @@ class IdempotencyStore:
         with self._lock:
             self._entries.clear()
 
-    def dump(self) -> Json:
-        """The answered entries as JSON-ready data; a running one is lost with its process."""
+    def answered(self) -> dict[str, Json]:
+        """The entries to keep on disk, none of which changes any more; a running one is lost with its process."""
         with self._lock:
             return {key: entry for key, entry in self._entries.items() if entry["answer"] is not None}
 
     def load(self, state: Json) -> None:
-        """Replace the entries by what `dump` gave."""
+        """Replace the entries by what `answered` gave."""
         with self._lock:
             self._entries = dict(state)

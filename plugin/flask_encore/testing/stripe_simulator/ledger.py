@@ -8,13 +8,10 @@ stronger than Stripe's lock per object; `Ledger.hold` shows the outside of the l
 from __future__ import annotations
 
 import copy
-import json
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from flask_encore.testing.stripe_simulator.errors import Json, lock_timeout, missing, refused
@@ -37,9 +34,6 @@ PREFIXES = {
 }
 _KIND_OF = {prefix: kind for kind, prefix in PREFIXES.items()}
 
-#: How many events the state file keeps: Stripe keeps 30 days, a demo needs the latest pages.
-_EVENTS_KEPT = 500
-
 
 def new_id(prefix: str) -> str:
     """A fresh id in Stripe's look: prefix, underscore, 24 random characters."""
@@ -61,6 +55,8 @@ class Ledger:
         self.tables: dict[str, dict[str, Json]] = {kind: {} for kind in PREFIXES}
         #: payment method id -> what Stripe knows and never shows: number, set_up, spent, lenient.
         self.vault: dict[str, Json] = {}
+        #: ids of objects that were handed out for writing since somebody last cleared this.
+        self.touched: set[str] = set()
         self.request: Json = {"id": None, "idempotency_key": None}
         self.on_event: Callable[[Json], None] = lambda event: None
         self._clock = clock
@@ -75,6 +71,7 @@ class Ledger:
         object_id = new_id(PREFIXES[kind])
         made: Json = {"id": object_id, "object": kind, "created": self.now(), "livemode": False, **fields}
         self.tables[kind][object_id] = made
+        self.touched.add(object_id)
         return made
 
     def get(self, kind: str, object_id: str, *, param: str = "id", status: int = 404) -> Json:
@@ -84,9 +81,11 @@ class Ledger:
             StripeError: ``resource_missing``; 404 by default, 400 for one named in a parameter.
         """
         try:
-            return self.tables[kind][object_id]
+            found = self.tables[kind][object_id]
         except KeyError:
             raise missing(kind, object_id, param=param, status=status) from None
+        self.touched.add(object_id)
+        return found
 
     def take(self, kind: str, object_id: str) -> Json:
         """The live dict, for writing.
@@ -153,21 +152,8 @@ class Ledger:
         if rest and node[head] is not None:
             self._expand(node[head], rest, path)
 
-    def dump(self) -> Json:
-        """The whole state as JSON-ready data."""
-        tables = {kind: list(rows.values()) for kind, rows in self.tables.items()}
-        tables["event"] = tables["event"][-_EVENTS_KEPT:]
-        return {"tables": tables, "vault": self.vault}
-
-    def load(self, state: Json) -> None:
-        """Replace the state by what `dump` gave."""
+    def load(self, tables: dict[str, list[Json]], vault: dict[str, Json]) -> None:
+        """Replace everything remembered."""
         for kind in PREFIXES:
-            self.tables[kind] = {row["id"]: row for row in state["tables"].get(kind, [])}
-        self.vault = state["vault"]
-
-
-def write_state(path: Path, state: Json) -> None:
-    """Replace the file in one step: a reader sees the old state or the new, never half."""
-    scratch = path.with_name(path.name + ".new")
-    scratch.write_text(json.dumps(state, separators=(",", ":")), encoding="utf-8")
-    os.replace(scratch, path)
+            self.tables[kind] = {row["id"]: row for row in tables[kind]}
+        self.vault = dict(vault)

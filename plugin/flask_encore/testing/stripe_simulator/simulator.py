@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,8 +16,9 @@ from flask_encore.testing.stripe_simulator.api import Api, RecordedRequest
 from flask_encore.testing.stripe_simulator.errors import Json
 from flask_encore.testing.stripe_simulator.faults import Faults, matches
 from flask_encore.testing.stripe_simulator.idempotency import IdempotencyStore
-from flask_encore.testing.stripe_simulator.ledger import API_VERSION, Ledger, write_state
+from flask_encore.testing.stripe_simulator.ledger import API_VERSION, Ledger
 from flask_encore.testing.stripe_simulator.server import Server
+from flask_encore.testing.stripe_simulator.state import StateFile
 from flask_encore.testing.stripe_simulator.webhooks import WebhookEndpoint, Webhooks
 from flask_encore.testing.stripe_simulator.world import World
 
@@ -46,6 +46,7 @@ class StripeSimulator:
         check_shapes: refuse parameters Stripe does not know; None means when pydantic is there.
 
     Raises:
+        ValueError: `state_file` exists and is something else.
         RuntimeError: `check_shapes` is True and pydantic or ``stripe.params`` is missing.
     """
 
@@ -72,10 +73,10 @@ class StripeSimulator:
             publishable_key=publishable_key,
         )
         ledger.on_event = self.webhooks.enqueue
-        self._state_file = state_file
         if state_file is not None:
-            self._load(state_file)
-            self._world.save = self._save
+            state = StateFile(state_file, ledger=ledger, idempotency=self._world.idempotency)
+            state.load()
+            self._world.save = state.save
         checker = None if check_shapes is False else shapes.load()
         if check_shapes and checker is None:
             raise RuntimeError("checking shapes needs pydantic and an SDK with stripe.params (13 or newer)")
@@ -361,15 +362,3 @@ class StripeSimulator:
     def _event(self, event_id: str) -> Json:
         with self._world.ledger.lock:
             return copy.deepcopy(self._world.ledger.get("event", event_id))
-
-    def _load(self, path: Path) -> None:
-        if path.exists():
-            state = json.loads(path.read_text(encoding="utf-8"))
-            self._world.ledger.load(state)
-            self._world.idempotency.load(state["idempotency"])
-
-    def _save(self) -> None:
-        if self._state_file is not None:
-            with self._world.ledger.lock:
-                state = self._world.ledger.dump() | {"idempotency": self._world.idempotency.dump()}
-                write_state(self._state_file, state)
