@@ -133,6 +133,10 @@ class Encore:
         public = [offer.create_blueprint(), webhooks.create_blueprint()]
         for blueprint in (*public, dashboard.create_blueprint()):
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        if embedded:
+            # The first request starts it, in the process that serves: work an earlier process left must not wait for
+            # the next accept.
+            app.before_request(worker.start)
         injection.install(app)
         neighbours.install(app, public)
 

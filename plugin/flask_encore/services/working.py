@@ -30,14 +30,18 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def wake(self) -> None:
-        """There is something to do. Starts the thread in the process that first calls it, so forks are safe."""
-        self._called.set()
+    def start(self) -> None:
+        """Run in a thread of this process, unless one runs: a fork has none and gets its own."""
         if self._thread is None or not self._thread.is_alive():
             with self._starting:
                 if (self._thread is None or not self._thread.is_alive()) and not self._ended.is_set():
                     self._thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
                     self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        self._called.set()
+        self.start()
 
     def loop(self) -> None:
         """Work in this thread until `stop`."""
