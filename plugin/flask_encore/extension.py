@@ -130,15 +130,15 @@ class Encore:
         lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
         app.extensions[EXTENSION] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard)
-        public = [offer.create_blueprint(), webhooks.create_blueprint()]
-        for blueprint in (*public, dashboard.create_blueprint()):
+        blueprints = [offer.create_blueprint(), webhooks.create_blueprint(), dashboard.create_blueprint()]
+        for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
         if embedded:
             # The first request starts it, in the process that serves: work an earlier process left must not wait for
             # the next accept.
             app.before_request(worker.start)
         injection.install(app)
-        neighbours.install(app, public)
+        neighbours.install(app, blueprints)
 
     def order_paid(self, order: PaidOrder) -> Recorded:
         """Tell Encore of a paid order. Call it after your own commit; it never makes your checkout fail.

@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, url_for
 
@@ -24,6 +23,7 @@ from flask_encore.services.offering import Offered
 from flask_encore.web.card import render_fragment
 from flask_encore.web.contexts import CardState, CardUrls, OfferCard
 from flask_encore.web.current import AppState, state
+from flask_encore.web.origins import is_own_page
 from flask_encore.web.tokens import Ticket
 
 NAME = "encore_offer"
@@ -284,13 +284,10 @@ def _absolute(path: str) -> str:
 
 
 def _refuse_other_origins() -> Response | None:
-    """A POST has to come from the shop's own pages. Browsers say so themselves; who says nothing has the token."""
-    if request.method != "POST":
+    """A POST has to come from the shop's own pages."""
+    if request.method != "POST" or is_own_page():
         return None
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    ours = site == "same-origin" if site else (origin is None or urlsplit(origin).netloc == request.host)
-    return None if ours else _problem(403, "This request did not come from the shop's own page.")
+    return _problem(403, "This request did not come from the shop's own page.")
 
 
 def _headers(response: Response) -> Response:

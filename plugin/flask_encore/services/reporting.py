@@ -1,0 +1,208 @@
+"""Tell the merchant what Encore earned and what became of each order, in three statements and without a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.funnel import Facts, Funnel, Group, funnels, without_offer
+from flask_encore.domain.money import Money
+from flask_encore.domain.offers import Outcome, Reason
+from flask_encore.services.runtime import Runtime
+from flask_encore.store import reports
+from flask_encore.store.reports import Place
+
+#: Decisions on one page of the list: what a person reads through, and small enough to print.
+PAGE_SIZE = 50
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+#: Microseconds since 1970 and a decision's id. Sixteen digits reach the year 2286 and stay within 64 bits.
+_CURSOR = re.compile(r"([0-9]{1,16})-([0-9a-f]{1,32})\Z")
+
+
+class Period(StrEnum):
+    """Which decisions are counted, by the day they were made."""
+
+    WEEK = "7"  #: today and the six days before
+    MONTH = "30"  #: today and the 29 days before
+    QUARTER = "90"  #: today and the 89 days before
+    ALL = "all"  #: since the first one
+
+    def begins(self, rt: Runtime) -> datetime | None:
+        """Midnight in the shop's zone, in UTC, of the period's first day; ``None`` for `ALL`."""
+        if self is Period.ALL:
+            return None
+        zone = rt.settings.zone
+        first = rt.clock().astimezone(zone).date() - timedelta(days=int(self) - 1)
+        return datetime.combine(first, time.min, tzinfo=zone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """A message to the host shop that one of its handlers would not take; it is tried again."""
+
+    kind: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One decision of the list, with its charge.
+
+    Attributes:
+        title: As the shopper saw it; empty when there was nothing to offer.
+        amount: Of the charge, else of the offer; ``None`` when there was nothing to offer.
+        refunded: What went back so far.
+        quarantine_reason: Why nothing automatic touches the charge any more; empty when all is well.
+        refund_failed: The last refund that was asked for did not happen.
+    """
+
+    id: str
+    order_ref: str
+    decided_at: datetime
+    facts: Facts
+    sku: str | None
+    title: str
+    quantity: int
+    amount: Money | None
+    refunded: Money
+    charged_at: datetime | None
+    quarantine_reason: str
+    refund_failed: bool
+    stuck: Stuck | None
+
+    @property
+    def refundable(self) -> bool:
+        """Whether the merchant can give the money back now."""
+        return self.facts.status is ChargeStatus.SUCCEEDED and not self.quarantine_reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole page.
+
+    Attributes:
+        since: When the period begins; ``None`` when it is all time.
+        funnels: One per currency.
+        without_offer: (ineligible or error, why, how many decisions).
+        entries: Of the period; of one order only when one was searched for.
+        older: Cursor of the next page; ``None`` on the last one.
+        order_known: The searched order was recorded, whether or not there is a decision about it.
+        quarantined: Charges somebody has to look at, of all time.
+        stuck_messages: Messages handlers would not take, of all time.
+    """
+
+    period: Period
+    since: datetime | None
+    funnels: Sequence[Funnel]
+    without_offer: Sequence[tuple[Outcome, Reason, int]]
+    entries: Sequence[Entry]
+    older: str | None
+    any_order: bool
+    any_decision: bool
+    order_known: bool
+    quarantined: int
+    stuck_messages: int
+
+
+def report(rt: Runtime, *, period: Period, order_ref: str | None = None, after: Place | None = None) -> Report:
+    """Everything the dashboard shows. Changes nothing.
+
+    Args:
+        order_ref: Search the list for this order, at any time; figures still are of the period.
+        after: Where the list begins; ``None`` at the newest.
+    """
+    now, since = rt.clock(), period.begins(rt)
+    with rt.db.read() as connection:
+        counted = reports.counted(connection, account=rt.account, since=since, now=now)
+        rows = reports.recent(
+            connection,
+            account=rt.account,
+            since=since,
+            order_ref=order_ref,
+            after=after,
+            limit=PAGE_SIZE + 1,
+            now=now,
+        )
+        standing = reports.standing(connection, account=rt.account, order_ref=order_ref)
+    groups = [_group(row) for row in counted]
+    return Report(
+        period=period,
+        since=since,
+        funnels=funnels(groups),
+        without_offer=without_offer(groups),
+        entries=[_entry(row) for row in rows[:PAGE_SIZE]],
+        older=_cursor(rows[PAGE_SIZE - 1]) if len(rows) > PAGE_SIZE else None,
+        any_order=bool(standing["any_order"]),
+        any_decision=bool(standing["any_decision"]),
+        order_known=bool(standing["order_known"]),
+        quarantined=standing["quarantined"],
+        stuck_messages=standing["stuck_messages"],
+    )
+
+
+def place_of(cursor: str) -> Place | None:
+    """Where a page begins, from its cursor; ``None`` when that is not one of ours."""
+    found = _CURSOR.match(cursor)
+    if found is None:
+        return None
+    return Place(decided_at=_EPOCH + timedelta(microseconds=int(found[1])), id=found[2])
+
+
+def _cursor(row: Mapping[Any, Any]) -> str:
+    return f"{(row['decided_at'] - _EPOCH) // _MICROSECOND}-{row['id']}"
+
+
+def _facts(row: Mapping[Any, Any]) -> Facts:
+    return Facts(
+        outcome=Outcome(row["outcome"]),
+        reason=Reason(row["reason"]),
+        seen=bool(row["seen"]),
+        declined=bool(row["declined"]),
+        sold_out=bool(row["sold_out"]),
+        expired=bool(row["expired"]),
+        status=ChargeStatus(row["status"]) if row["status"] else None,
+        failure_code=row["failure_code"],
+        attempted=bool(row["attempted"]),
+        undone=bool(row["undone"]),
+    )
+
+
+def _group(row: Mapping[Any, Any]) -> Group:
+    # PostgreSQL sums 64-bit integers into a decimal; it is exact.
+    return Group(
+        currency=row["currency"],
+        facts=_facts(row),
+        decisions=row["decisions"],
+        charged_minor=int(row["charged_minor"]),
+        refunded_minor=int(row["refunded_minor"]),
+    )
+
+
+def _entry(row: Mapping[Any, Any]) -> Entry:
+    amount, currency = row["amount_minor"], row["currency"]
+    stuck = None
+    if row["stuck_error"]:
+        stuck = Stuck(kind=row["stuck_kind"], attempts=row["stuck_attempts"], error=row["stuck_error"])
+    return Entry(
+        id=row["id"],
+        order_ref=row["order_ref"],
+        decided_at=row["decided_at"],
+        facts=_facts(row),
+        sku=row["sku"],
+        title=row["snapshot"].get("title", ""),
+        quantity=row["quantity"] or 0,
+        amount=None if amount is None else Money(int(amount), currency),
+        refunded=Money(int(row["refunded_minor"]), currency),
+        charged_at=row["charged_at"],
+        quarantine_reason=row["quarantine_reason"],
+        refund_failed=row["last_refund"] == "failed",
+        stuck=stuck,
+    )
