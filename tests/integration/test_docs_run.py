@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask
 
-from flask_encore import Encore, Money
+from flask_encore import Encore, Money, signals
 from flask_encore.cli import cli
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.testing import StripeSimulator
@@ -65,8 +65,7 @@ def stripe() -> Any:
         yield simulator
 
 
-@pytest.fixture
-def app(tmp_path: Path, stripe: StripeSimulator) -> Flask:
+def shop_app(tmp_path: Path, stripe: StripeSimulator) -> Flask:
     """A shop as the documents assume it: a blueprint ``shop`` with a thank-you page, and no Encore yet."""
     app = Flask("host", instance_path=str(tmp_path / "instance"))
     app.config |= {
@@ -98,35 +97,38 @@ def names(app: Flask, stripe: StripeSimulator) -> dict[str, Any]:
 
 
 def test_the_readme_leads_from_three_lines_to_a_charge(
-    app: Flask, stripe: StripeSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stripe: StripeSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "products.csv").write_text(PRODUCTS, encoding="utf-8")
     (tmp_path / "orders.csv").write_text(ORDERS, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    world = names(app, stripe)
-    exec(block("README.md", "install"), world)
-    runner = app.test_cli_runner()
+    # The command line and the web server are two processes in life, and two apps here.
+    tool = shop_app(tmp_path, stripe)
+    exec(block("README.md", "install"), {"app": tool, "is_merchant": lambda: False})
+    runner = tool.test_cli_runner()
     told = [(command[1], runner.invoke(cli, args=command[1:])) for command in commands("README.md")]
     assert [word for word, _ in told] == ["db", "import", "import", "train", "doctor"]
     assert [(word, result.output) for word, result in told if result.exit_code and word != "doctor"] == []
+
+    app = shop_app(tmp_path, stripe)
+    world = names(app, stripe)
+    exec(block("README.md", "install"), world)
     with app.app_context():
         exec(block("README.md", "order"), world)
-
     client = app.test_client()
     page = client.get("/orders/1042").text
     assert page.index("Thanks, 1042") < page.index("Stoneware mug")
     accept = re.search(r'action="([^"]+/accept)"', page)
     assert accept
-    state = client.post(accept[1], headers={"Accept": "application/json"}).json
-    assert state["state"] == "charged"
+    answer = client.post(accept[1], headers={"Accept": "application/json"})
+    assert answer.get_json()["state"] == "charged"
     assert [charge["amount"] for charge in stripe.charges()] == [1530, 1161]
 
 
 def test_the_handlers_and_signals_of_the_integration_page_hear_what_it_says(
-    app: Flask, stripe: StripeSimulator
+    stripe: StripeSimulator, tmp_path: Path
 ) -> None:
-    from flask_encore import signals
-
+    app = shop_app(tmp_path, stripe)
     book = Bookkeeper()
     encore = Encore(app)
     world = names(app, stripe) | {"encore": encore, "shop": book}
