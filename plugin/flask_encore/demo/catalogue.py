@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from flask_encore.demo.pictures import picture_url
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import Product
 
@@ -73,7 +74,7 @@ def products() -> tuple[ShopProduct, ...]:
                     price=Money(pence, CURRENCY),
                     stock=int(stock.integers(SMALLEST_STOCK, LARGEST_STOCK)),
                     category=shelf["name"],
-                    image_url=f"/pictures/{sku}.svg",
+                    image_url=picture_url(sku),
                     cost=Money(round(pence * shelf["cost"]), CURRENCY),
                 )
                 found.append(ShopProduct(product=product, shape=family["shape"], blurb=family["blurb"]))

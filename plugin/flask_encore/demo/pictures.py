@@ -7,6 +7,7 @@ import re
 from functools import cache
 from importlib import resources
 from string import Template
+from urllib.parse import quote
 
 #: Colour word in a title -> main colour, its shade, its light, and the paper behind it.
 PALETTES = {
@@ -81,6 +82,11 @@ def shapes() -> dict[str, str]:
     """Every shape that can be drawn: name -> SVG fragment with colour placeholders."""
     sheet = resources.files("flask_encore.demo").joinpath("shapes.svg").read_text("utf-8")
     return {found[1]: found[2] for found in map(_GROUP.match, sheet.splitlines()) if found}
+
+
+def picture_url(sku: str) -> str:
+    """Where the shop serves the picture of *sku*."""
+    return f"/pictures/{quote(sku, safe='')}.svg"
 
 
 def shape_of(title: str) -> str:
