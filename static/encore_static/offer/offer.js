@@ -96,17 +96,22 @@ class EncoreOffer extends HTMLElement {
     const accepting = act === "accept";
     const before = this.state;
     this.#occupy(form?.dataset.busy ?? "");
+    if (act === "decline") this.#show(this.#spare("declined"));
     try {
       this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh), accepting);
     } catch {
       if (!this.isConnected) return;
-      const unknown = this.#view.querySelector('template[data-view="unknown"]');
-      if (accepting && unknown) this.#show(unknown.content.cloneNode(true), true);
+      if (accepting) this.#show(this.#spare("unknown"), true);
       else this.#complain();
     } finally {
       this.#release();
     }
     this.#proceed(before);
+  }
+
+  /** A view the server sent along with the offer, for a moment in which it cannot be asked. */
+  #spare(state) {
+    return this.#view.querySelector(`template[data-view="${state}"]`).content.cloneNode(true);
   }
 
   /** What a new state asks of us: to wait for its end, or to open the bank's check. A reload never opens it uninvited. */
@@ -176,9 +181,9 @@ class EncoreOffer extends HTMLElement {
     if (signal.aborted) return;
     this.#polling = false;
     if (!this.#waiting) return this.#proceed(before);
-    const body = this.#view.querySelector(".body");
-    body.textContent = body.dataset.late;
-    this.#say(body.dataset.late);
+    const late = this.#view.querySelector(".late");
+    late.textContent = late.dataset.late;
+    this.#say(late.dataset.late);
   }
 
   #occupy(sentence) {
@@ -231,19 +236,20 @@ class EncoreOffer extends HTMLElement {
 
   /** Another card: Stripe's Payment Element, which has to live in the page and is slotted into the card. */
   async #another(button) {
-    const form = this.#view.querySelector(".payment");
+    const form = this.#view.querySelector("#pay");
+    const pay = this.#view.querySelector('[form="pay"]');
     const { height } = this.#view.getBoundingClientRect();
     const place = document.createElement("div");
     Object.assign(place, { slot: "payment", role: "group", ariaLabel: button.textContent, tabIndex: -1 });
     this.append(place);
-    form.hidden = false;
+    form.hidden = pay.hidden = false;
     button.hidden = true;
     place.focus();
     this.#occupy(button.dataset.busy);
     try {
       const { stripe, clientSecret } = await this.#stripe();
       const card = getComputedStyle(this.#box);
-      const yes = getComputedStyle(form.querySelector("button"));
+      const yes = getComputedStyle(pay);
       const elements = stripe.elements({
         clientSecret,
         appearance: {
@@ -260,7 +266,7 @@ class EncoreOffer extends HTMLElement {
       this.#payment = { stripe, elements, height };
     } catch {
       place.remove();
-      form.hidden = true;
+      form.hidden = pay.hidden = true;
       button.hidden = false;
       this.#complain();
     }

@@ -112,7 +112,7 @@ def test_the_open_offer_states_price_discount_shipping_total_card_and_why() -> N
     assert text(render_fragment(offer_card())) == (
         "Order #1042 is confirmed and paid One more thing? Enamel coffee pot, 1 litre "
         "Often bought together with Hand coffee mill in 41 of 380 orders "
-        "Price £12.90 Discount (−10%) −£1.29 Shipping £0.00 Charged now tax included £11.61 "
+        "Price £12.90 Discount (−10%) −£1.29 Shipping £0.00 To pay now tax included £11.61 "
         "Visa •••• 4242, the card you just used Buy now · £11.61 No thanks"
     )
 
@@ -129,7 +129,7 @@ def test_without_a_why_without_a_discount_and_with_several_pieces() -> None:
     )
     assert text(render_fragment(card)) == (
         "Order #1042 is confirmed and paid One more thing? Enamel coffee pot, 1 litre Quantity: 3 "
-        "Price £38.70 Shipping £2.50 Charged now tax included £41.20 "
+        "Price £38.70 Shipping £2.50 To pay now tax included £41.20 "
         "Visa •••• 4242, the card you just used Buy now · £41.20 No thanks"
     )
 
@@ -147,6 +147,11 @@ def test_currencies_with_other_decimals_show_what_is_charged(currency: str, item
         total=Money(total, currency),
     )
     assert f">Buy now · {shown}</button>" in render_fragment(card)
+
+
+def test_a_no_travels_with_the_offer_so_that_it_can_be_shown_at_once() -> None:
+    spare = re.findall(r'<template data-view="declined">(.*?)</template>', render_fragment(offer_card()), flags=re.S)
+    assert [text(html) for html in spare] == [text(render_fragment(offer_card(CardState.DECLINED)))]
 
 
 def test_the_answer_for_a_lost_accept_travels_with_the_offer_and_holds_no_order_button() -> None:
@@ -172,18 +177,20 @@ def test_the_answer_for_a_lost_accept_travels_with_the_offer_and_holds_no_order_
 )
 def test_a_refusal_is_told_in_plain_words_and_never_accuses(code: str, sentence: str) -> None:
     told = text(render_fragment(offer_card(CardState.FAILED, failure_code=code)))
-    assert told.startswith(f"{sentence} Enamel coffee pot, 1 litre £11.61 Your order #1042 is unchanged. Nothing was")
+    assert told.startswith(f"{sentence} Your order #1042 is unchanged. Nothing was charged. Enamel coffee pot")
 
 
 def test_without_a_publishable_key_the_shopper_can_only_leave_it() -> None:
     for state in (CardState.FAILED, CardState.ACTION_REQUIRED):
         html = render_fragment(offer_card(state, publishable_key=""))
         assert re.findall(r"<button[^>]*>(.*?)</button>", html) == ["Leave it"]
+        assert "JavaScript" not in html
 
 
 def test_a_charged_offer_shows_its_line_its_charge_and_until_when_it_can_be_undone() -> None:
     assert text(render_fragment(offer_card(CardState.CHARGED))) == (
-        "Added to your order #1042 Enamel coffee pot, 1 litre Charged to Visa •••• 4242 £11.61 "
+        "Added to your order #1042 Charged to Visa •••• 4242. Enamel coffee pot, 1 litre "
+        "Price £12.90 Discount (−10%) −£1.29 Shipping £0.00 Charged tax included £11.61 "
         "Changed your mind? You get the full £11.61 back. Undo until 14:33"
     )
 
@@ -208,7 +215,7 @@ def test_after_the_undo_window_there_is_no_undo() -> None:
     ],
 )
 def test_every_end_says_what_happened_to_the_money(state: CardState, told: str) -> None:
-    assert text(render_fragment(offer_card(state))) == told
+    assert text(render_fragment(offer_card(state))).startswith(told)
 
 
 def test_a_hostile_title_is_text() -> None:
@@ -246,7 +253,7 @@ def test_a_section_is_markup_so_that_the_host_s_template_does_not_escape_it() ->
 def test_a_host_can_override_one_view_and_rely_on_the_context() -> None:
     theirs = DictLoader({"encore/offer/closed.html": "Bye {{ card.title }}, {{ say('nothing_charged') }}"})
     environment = Environment(autoescape=True, loader=ChoiceLoader([theirs, PackageLoader("flask_encore")]))
-    card = offer_card(CardState.DECLINED, title="<b>")
+    card = offer_card(CardState.EXPIRED, title="<b>")
     assert text(render_fragment(card, environment=environment)) == "Bye <b>, Nothing was charged."
 
 

@@ -123,7 +123,7 @@ def test_a_percentage_carries_a_real_minus() -> None:
 
 
 def test_a_latin_card_number_is_isolated_inside_arabic_and_an_arabic_title_inside_english() -> None:
-    assert phrases_for("ar")("charged.body", card="Visa •••• 4242") == "خُصم من \u2068Visa •••• 4242\u2069"
+    assert phrases_for("ar")("charged.body", card="Visa •••• 4242") == "خُصم من \u2068Visa •••• 4242\u2069."
     assert phrases_for("en")("open.why", title="شاي") == "Often bought together with \u2068شاي\u2069"
     assert phrases_for("en")("open.why", title="Tea") == "Often bought together with Tea"
 
