@@ -20,6 +20,9 @@ TIMEOUT = (3, 20)
 
 STRIPE_API = "https://api.stripe.com"
 
+#: The API version this shop was written against; an account's own default may be any other.
+STRIPE_VERSION = "2026-10-28.endive"
+
 
 class CheckoutUnavailable(Exception):
     """Stripe could not be reached, or refused; nothing was charged."""
@@ -128,7 +131,8 @@ class Checkout:
                 "currency": total.currency,
                 "customer": customer["id"],
                 "payment_method": "pm_card_visa",
-                "payment_method_types[]": "card",
+                "automatic_payment_methods[enabled]": "true",
+                "automatic_payment_methods[allow_redirects]": "never",
                 "setup_future_usage": "off_session",
                 "confirm": "true",
                 "description": f"Pottle & Quill, order {order_ref}",
@@ -139,7 +143,7 @@ class Checkout:
         return str(intent["id"])
 
     def _call(self, method: str, path: str, form: dict[str, Any], *, key: str = "") -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._access.secret_key}"}
+        headers = {"Authorization": f"Bearer {self._access.secret_key}", "Stripe-Version": STRIPE_VERSION}
         if key:
             headers["Idempotency-Key"] = key
         reading = method == "GET"

@@ -128,7 +128,7 @@ class HistorySink(Protocol):
     """Where order lines are kept, one per order and product."""
 
     def add(self, rows: Sequence[HistoryRow]) -> object:
-        """Write *rows*; the same order and product again overwrites."""
+        """Put every order of *rows* in place of what was kept of it. All lines of an order come in one call."""
         ...
 
 
