@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from math import sqrt
 
 from flask_encore.domain.charges import PAID, ChargeStatus
@@ -277,8 +278,7 @@ def _funnel(currency: str, groups: list[Group]) -> Funnel:
             else:
                 refunded += group.charged_minor
     counts = {Step.ELIGIBLE: eligible}
-    steps = list(Step)
-    for step, following in zip(steps, steps[1:], strict=False):
+    for step, following in pairwise(Step):
         counts[following] = counts[step] - sum(leaks[leak] for leak in LEAKS_AFTER[step])
     return Funnel(
         currency=currency,

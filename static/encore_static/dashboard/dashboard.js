@@ -1,0 +1,34 @@
+/* The dashboard without this module is whole: it only asks for a refund in place instead of on a page of its own,
+   and keeps an impatient hand from sending a form twice. */
+
+const dialog = document.getElementById("refund");
+
+if (dialog?.showModal) {
+  const form = dialog.querySelector("form");
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.refund");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    for (const place of dialog.querySelectorAll("[data-fill]")) place.textContent = link.dataset[place.dataset.fill];
+    form.action = link.href;
+    dialog.showModal();
+  });
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+}
+
+for (const form of document.querySelectorAll('form[method="post"]')) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    form.querySelector("button.danger")?.setAttribute("aria-disabled", "true");
+  });
+}
+
+// Back from the history the page is as it was left: let it be sent again, the server answers how it stands.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelector("button.danger")?.removeAttribute("aria-disabled");
+  }
+});
