@@ -165,6 +165,37 @@ def test_a_shop_gives_the_card_its_own_colours(page: Page, pattern_shop: Pattern
     assert page.locator("button.yes").evaluate("(it) => getComputedStyle(it).backgroundColor") == "rgb(0, 100, 0)"
 
 
+def test_a_printed_confirmation_holds_what_was_bought_and_not_what_was_proposed(
+    page: Page, pattern_shop: PatternShop
+) -> None:
+    page.emulate_media(media="print")
+    visit(page, pattern_shop, card_in("en", CardState.OPEN))
+    expect(page.locator(".box")).to_be_hidden()
+    visit(page, pattern_shop, card_in("en", CardState.CHARGED))
+    expect(page.locator(".box")).to_be_visible()
+
+
+def test_forced_colours_keep_the_buttons_apart_from_the_page(page: Page, pattern_shop: PatternShop) -> None:
+    page.emulate_media(forced_colors="active")
+    visit(page, pattern_shop, card_in("en", CardState.OPEN))
+    for button in page.locator("encore-offer button").all():
+        assert button.evaluate("(it) => getComputedStyle(it).borderTopStyle") == "solid"
+        assert button.evaluate(CONTRAST) >= 4.5
+
+
+def test_a_host_with_nonces_instead_of_self_needs_nothing_else(
+    page: Page, pattern_shop: PatternShop, problems: list[str]
+) -> None:
+    pattern_shop.reset(card_in("en", CardState.ACTION_REQUIRED, csp_nonce="r4nd0m"))
+    pattern_shop.policy = "default-src 'none'; script-src 'nonce-r4nd0m'; style-src 'nonce-r4nd0m'; connect-src 'self'"
+    page.goto(pattern_shop.url)
+    assert page.locator(".box").evaluate("(box) => getComputedStyle(box).borderRadius") == "16px"
+    pattern_shop.answers["refresh"].append(CardState.CHARGED)
+    page.get_by_role("button", name="Confirm with my bank").click()
+    expect(page.get_by_role("heading", name="Added to your order #1042")).to_be_visible()
+    assert [text for text in problems if "host.css" not in text and "pot.svg" not in text and "data:" not in text] == []
+
+
 def test_nothing_moves_for_somebody_who_asked_for_less_motion(open_page: OpenPage, pattern_shop: PatternShop) -> None:
     page = open_page(reduced_motion="reduce")
     visit(page, pattern_shop, card_in("en", CardState.CHARGING))

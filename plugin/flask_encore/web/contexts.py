@@ -59,7 +59,7 @@ class OfferCard:
         failure_code: The bank's decline code, or Stripe's error code; read in `CardState.FAILED` only.
         busy: The server had no room for this accept: said above the still open offer.
         publishable_key: Without it neither the bank's check nor another card can be offered in the page.
-        csp_nonce: For a host whose policy is ``script-src 'nonce-…'``; empty under ``script-src 'self'``.
+        csp_nonce: For a host whose policy names ``'nonce-…'`` instead of ``'self'``; empty leaves it out.
     """
 
     state: CardState

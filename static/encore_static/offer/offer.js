@@ -20,6 +20,7 @@ let stripeJs;
 function loadStripe(url) {
   stripeJs ??= globalThis.Stripe ? Promise.resolve() : new Promise((resolve, reject) => {
     const script = document.createElement("script");
+    script.nonce = document.querySelector("script[nonce]")?.nonce ?? "";
     script.src = policy.createScriptURL(url);
     script.onload = resolve;
     script.onerror = () => { stripeJs = undefined; script.remove(); reject(new Error("Stripe.js did not load")); };

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gzip
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader
 from markupsafe import Markup
 from offer_cards import LONDON, URLS, offer_card
 
+import flask_encore
 from encore_static import OFFER
 from flask_encore.domain.money import Money
+from flask_encore.web import card as card_module
 from flask_encore.web.card import BRANDS, card_name, render_fragment, render_section
-from flask_encore.web.contexts import CardState
+from flask_encore.web.contexts import CardState, OfferCard
 from flask_encore.web.phrases import CATALOGUES
 
 EVERY_STATE_AND_LANGUAGE = [(state, language) for state in CardState for language in sorted(CATALOGUES)]
@@ -240,10 +243,18 @@ def test_the_picture_reserves_its_place_and_is_left_to_the_title_for_words() -> 
     assert images == [{"src": "/pot.svg", "alt": "", "width": "96", "height": "96", "decoding": "async"}]
 
 
-def test_a_nonce_is_passed_on_to_the_script() -> None:
-    assert '<script type="module" src="/assets/offer.js" nonce="r4nd0m"></script>' in render_section(
-        offer_card(csp_nonce="r4nd0m")
+def test_a_nonce_is_put_on_the_script_and_the_stylesheet() -> None:
+    found = elements(render_section(offer_card(csp_nonce="r4nd0m")))
+    nonces = [(tag, attributes.get("nonce")) for tag, attributes in found if tag in {"link", "script"}]
+    assert nonces == [("link", "r4nd0m"), ("link", "r4nd0m"), ("script", "r4nd0m")]
+
+
+def test_every_field_of_the_context_is_read_by_somebody() -> None:
+    templates = Path(flask_encore.__file__).parent / "templates" / "encore" / "offer"
+    readers = "".join(
+        path.read_text(encoding="utf-8") for path in [*templates.glob("*.html"), Path(card_module.__file__)]
     )
+    assert {field.name for field in fields(OfferCard) if f"card.{field.name}" not in readers} == set()
 
 
 def test_a_section_is_markup_so_that_the_host_s_template_does_not_escape_it() -> None:
