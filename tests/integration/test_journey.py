@@ -35,3 +35,12 @@ def test_undo_gives_everything_back_exactly_once(any_shop: Shop) -> None:
     assert shop.stock("mug") == 40
     shop.sweep()
     assert [event.kind for event in shop.delivered] == ["charge_succeeded", "charge_refunded"]
+
+
+def test_the_hosts_page_stays_what_it_was_around_the_offer(shop: Shop) -> None:
+    shop.pay()
+
+    html = shop.page().text
+
+    assert html.startswith("<!doctype html><html><body><main><h1>Order 1042 is confirmed</h1>")
+    assert html.endswith("</main></body></html>")

@@ -79,7 +79,8 @@ def inject(response: Response) -> Response:
     at = _place(page)
     if at is None:
         return response
-    html = section(order_ref)
+    # As plain text: Markup would escape the host's page when it is joined to it.
+    html = str(section(order_ref))
     if html:
         response.set_data(page[:at] + html + page[at:])
         if "ETag" in response.headers:
