@@ -247,7 +247,6 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
     yield make
     for shop in made:
         shop.rt.db.dispose()
-        shop.rt.pool.shutdown()
 
 
 @pytest.fixture

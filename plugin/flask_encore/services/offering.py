@@ -42,7 +42,8 @@ class Offered:
 def offer_for(rt: Runtime, order_ref: str, *, placement: str = THANK_YOU) -> Offered | None:
     """The offer of a paid order, deciding on the first visit. ``None``: nothing is to be shown.
 
-    Idempotent: later visits answer the first decision. Raises whatever the database raises; the page's caller
+    Idempotent: later visits answer the first decision; only one that Stripe's silence made is made anew, once Stripe
+    was heard. Raises whatever the database raises; the page's caller
     (`web.injection`) turns that into a page without an offer.
     """
     started = time.perf_counter()
@@ -51,12 +52,16 @@ def offer_for(rt: Runtime, order_ref: str, *, placement: str = THANK_YOU) -> Off
     if page is None:
         rt.counts.add("order_unknown")
         return None
-    if page.decision is not None:
+    if page.decision is not None and not page.is_provisional:
         return _shown(page)
     row = _decide(rt, page, placement=placement)
     row["latency_us"] = round((time.perf_counter() - started) * 1e6)
     with rt.db.write(hasty=True) as connection:
-        won = decisions.insert_decision(connection, row)
+        won = (
+            decisions.insert_decision(connection, row)
+            if page.decision is None
+            else decisions.replace_provisional(connection, page.decision["id"], row)
+        )
     if won:
         rt.counts.add(f"decision_{row['outcome']}")
         return Offered(decision=row, charge=None) if row["outcome"] == Outcome.OFFERED else None

@@ -6,20 +6,21 @@ they could not tell is a reason in the row.
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from itertools import islice
 
 from flask_encore.domain.errors import GatewayError, GatewayRefused, OrderConflict
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate, Reason
-from flask_encore.domain.orders import PaidOrder
+from flask_encore.domain.orders import PaidOrder, checked_ref
 from flask_encore.domain.ports import IntentStatus
+from flask_encore.services.lanes import OverBudget
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import history, orders
-from flask_encore.store.database import StoreError
 from flask_encore.store.orders import Payment
 
 #: More than any filter will throw away on a normal day, and still one page of the decision log.
@@ -28,6 +29,13 @@ CANDIDATES = 20
 #: How long the sweeper goes on asking about a payment Stripe could not be asked about: a shopper who comes back to
 #: the page later than this finds the offer's time over anyway.
 VERIFY_FOR = timedelta(days=1)
+
+
+#: What the column holds.
+MAX_VERSION = 80
+
+#: Stripe's code for an id it does not have.
+UNKNOWN_PAYMENT = "resource_missing"
 
 
 class Recorded(StrEnum):
@@ -49,9 +57,9 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
             if _is_known(orders.known(connection, order, account=rt.account), order):
                 return Recorded.DUPLICATE
         payment = verify(rt, order.payment_intent_ref, order.total)
-        candidates, reason = _rank(rt, order)
+        candidates, model_version, reason = _rank(rt, order)
         if reason is not None and not payment.ineligible_reason:
-            payment = Payment(ineligible_reason=reason)
+            payment = replace(payment, ineligible_reason=reason)
         with rt.db.write() as connection:
             if orders.insert_order(
                 connection,
@@ -59,7 +67,7 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
                 account=rt.account,
                 payment=payment,
                 candidates=candidates,
-                model_version=rt.ranker.version if reason is None else "",
+                model_version=model_version,
                 now=rt.clock(),
             ):
                 history.add(connection, _history(order))
@@ -67,7 +75,10 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
         with rt.db.read() as connection:
             _is_known(orders.known(connection, order, account=rt.account), order)
         return Recorded.DUPLICATE
-    except StoreError:
+    except OrderConflict:
+        raise
+    except Exception:
+        # Mostly the database is away. Whatever it is, the order is paid, and its checkout must not fail for our sake.
         rt.counts.add("order_not_recorded")
         logger.exception("order %s could not be recorded", order.order_ref)
         return Recorded.NOT_RECORDED
@@ -79,12 +90,14 @@ def verify(rt: Runtime, payment_intent_ref: str, total: Money) -> Payment:
         return Payment(ineligible_reason=Reason.PAYMENT_UNVERIFIED)
     try:
         told = rt.gateway.payment(payment_intent_ref)
-    except GatewayRefused as error:
-        logger.warning("payment %s cannot be read: %s", payment_intent_ref, error.code)
-        return Payment(ineligible_reason=Reason.PAYMENT_NOT_SUCCEEDED)
-    except GatewayError as error:
+    except Exception as error:
+        if isinstance(error, GatewayRefused) and error.code == UNKNOWN_PAYMENT:
+            logger.warning("payment %s is not known to Stripe", payment_intent_ref)
+            return Payment(ineligible_reason=Reason.PAYMENT_NOT_SUCCEEDED)
+        # Stripe is away, our key is wrong, or the answer is of a kind we cannot read: each may be over tomorrow.
         rt.counts.add(Reason.PAYMENT_UNVERIFIED)
-        logger.warning("payment %s could not be verified now: %s", payment_intent_ref, type(error).__name__)
+        known = isinstance(error, GatewayError)
+        logger.warning("payment %s could not be verified now", payment_intent_ref, exc_info=None if known else error)
         return Payment(ineligible_reason=Reason.PAYMENT_UNVERIFIED)
     reason = ""
     if told.livemode != rt.gateway.livemode:
@@ -144,24 +157,35 @@ def _is_known(rows: Sequence[tuple[str, str]], order: PaidOrder) -> bool:
     return False
 
 
-def _rank(rt: Runtime, order: PaidOrder) -> tuple[list[Candidate], Reason | None]:
-    """Candidates for *order*, or why there are none although there should be. Never raises, never exceeds its time."""
-    budget = rt.settings.decision_budget_ms / 1000
-    started = time.perf_counter()
-    future = rt.pool.submit(rt.ranker.rank, order.skus, k=CANDIDATES)
+def _rank(rt: Runtime, order: PaidOrder) -> tuple[list[Candidate], str, Reason | None]:
+    """Candidates for *order*, the model's name, and why there are none although there should be. Never raises."""
+
+    def rank() -> tuple[list[Candidate], str]:
+        version = str(rt.ranker.version)[:MAX_VERSION]
+        found = rt.ranker.rank(order.skus, k=CANDIDATES)
+        return [_checked(candidate) for candidate in islice(found, CANDIDATES)], version
+
     try:
-        return list(future.result(timeout=budget)), None
-    except FutureTimeout:
-        future.cancel()
+        return *rt.ranking.run(rank, seconds=rt.budget_seconds), None
+    except OverBudget:
         reason = Reason.RANKER_TIMEOUT
-        logger.warning("ranking order %s took over %.0f ms", order.order_ref, budget * 1000)
+        logger.warning("ranking order %s took over %d ms", order.order_ref, rt.settings.decision_budget_ms)
     except Exception:
         reason = Reason.RANKER_FAILED
-        logger.exception(
-            "ranking order %s failed after %.1f ms", order.order_ref, 1e3 * (time.perf_counter() - started)
-        )
+        logger.exception("ranking order %s failed", order.order_ref)
     rt.counts.add(reason)
-    return [], reason
+    return [], "", reason
+
+
+def _checked(candidate: object) -> Candidate:
+    """*candidate*, when a row can hold it and a page can use it: a ranker of the shop's own may answer anything."""
+    if not isinstance(candidate, Candidate) or not isinstance(candidate.kind, str):
+        raise TypeError(f"a ranker answers Candidate values, got {candidate!r}")
+    checked_ref("sku of a candidate", candidate.sku)
+    if not isinstance(candidate.score, float | int) or type(candidate.support) is not int:
+        raise TypeError(f"score or support of {candidate.sku} is not a number")
+    json.dumps(candidate.as_json(), allow_nan=False)
+    return candidate
 
 
 def _history(order: PaidOrder) -> list[tuple[object, ...]]:

@@ -6,22 +6,18 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flask_encore.config import Settings
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Clock, Gateway, Ranker, Trainer
+from flask_encore.services.lanes import Lanes
 from flask_encore.store.database import Database
 
 logger = logging.getLogger("flask_encore")
 
 Handler = Callable[[ChargeEvent], object]
-
-#: Threads that may be lost to a recommender that never returns; when they are all gone, rankings fail at once
-#: instead of piling up.
-RANKER_THREADS = 4
 
 
 def utc_now() -> datetime:
@@ -60,6 +56,8 @@ class Runtime:
         wake: Tells the embedded worker that there is something to do; does nothing without one.
         handlers: Host handlers by kind of event, in order of registration.
         consent_version: Which wording of the button and the price block shoppers accept.
+        ranking: Where the recommender runs, apart from *deciding*, so that a stuck one leaves known offers alone.
+        deciding: Where the thank-you page's offer is looked up.
     """
 
     settings: Settings
@@ -74,13 +72,17 @@ class Runtime:
     consent_version: str
     counts: Counts = field(default_factory=Counts)
     accepts: threading.BoundedSemaphore = field(init=False)
-    pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(RANKER_THREADS, thread_name_prefix="encore-ranker")
-    )
+    ranking: Lanes = field(default_factory=lambda: Lanes("encore-ranking"))
+    deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
 
     def __post_init__(self) -> None:
         slots = threading.BoundedSemaphore(self.settings.max_concurrent_accepts)
         object.__setattr__(self, "accepts", slots)
+
+    @property
+    def budget_seconds(self) -> float:
+        """How long a page, or a checkout, waits for us."""
+        return self.settings.decision_budget_ms / 1000
 
     @property
     def account(self) -> str:

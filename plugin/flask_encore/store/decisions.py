@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from flask_encore.domain.charges import Charge
+from flask_encore.domain.offers import Reason
 from flask_encore.domain.orders import Product
 from flask_encore.store.catalog import product_of
 from flask_encore.store.charges import charge_of
@@ -26,7 +27,7 @@ class Page:
         order: Row of ``encore_orders``.
         decision: Row of ``encore_decisions``; ``None`` on the first visit.
         charge: The decision's charge; ``None`` while nobody accepted.
-        products: The order's candidates as the catalogue has them now, by sku; empty once there is a decision.
+        products: The order's candidates as the catalogue has them now, by sku; empty once there is a decision to stay.
     """
 
     order: Mapping[Any, Any]
@@ -34,13 +35,25 @@ class Page:
     charge: Charge | None
     products: Mapping[str, Product]
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the decision only says that Stripe could not be asked, and by now Stripe was asked."""
+        return (
+            self.decision is not None
+            and self.decision["reason"] == PROVISIONAL
+            and self.order["ineligible_reason"] != PROVISIONAL
+        )
+
+
+#: The one reason that passes by itself: a shopper is on the page before the sweeper has asked Stripe again.
+PROVISIONAL = Reason.PAYMENT_UNVERIFIED
 
 #: The candidates' skus are a JSON list in the order's row, and each database has a table function of its own for one.
 #: A decided order needs no candidates, so its list is empty.
+_UNDECIDED = f"CASE WHEN d.id IS NULL OR d.reason = '{PROVISIONAL}' THEN o.candidate_skus ELSE '[]' END"
 _CANDIDATES = {
-    "sqlite": "json_each(CASE WHEN d.id IS NULL THEN o.candidate_skus ELSE '[]' END)",
-    "postgresql": "LATERAL json_array_elements_text(CASE WHEN d.id IS NULL THEN o.candidate_skus ELSE '[]' END)"
-    " AS k (value)",
+    "sqlite": f"json_each({_UNDECIDED})",
+    "postgresql": f"LATERAL json_array_elements_text({_UNDECIDED}) AS k (value)",
 }
 _PARTS = {"o": orders, "d": decisions, "c": charges, "p": products}
 
@@ -103,6 +116,12 @@ _OFFER = (
 def insert_decision(connection: sa.Connection, values: Mapping[Any, Any]) -> bool:
     """Write the one decision of an order and placement. False when another request was quicker."""
     return connection.execute(_INSERT, dict(values)).first() is not None
+
+
+def replace_provisional(connection: sa.Connection, id: str, values: Mapping[Any, Any]) -> bool:
+    """Write a decision in place of the provisional one *id*. False when another request was quicker."""
+    statement = sa.update(decisions).where(decisions.c.id == id, decisions.c.reason == PROVISIONAL).values(dict(values))
+    return connection.execute(statement).rowcount == 1
 
 
 def offer(connection: sa.Connection, id: str, *, account: str) -> tuple[Mapping[Any, Any], Charge | None] | None:
