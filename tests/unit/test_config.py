@@ -111,12 +111,14 @@ def test_every_wrong_key_is_named_at_once_with_its_fix() -> None:
         discount_percent=101,
         holdout_percent=51,
         stripe_secret_key="pk_test_abc",
+        stripe_js_url="https://stripe.example/v3",
         time_zone="Europe/Londn",
         undo_second=5,
         worker="celery",
     ) == [
         "ENCORE_DISCOUNT_PERCENT has to be a whole number of percent from 0 to 100.",
         "ENCORE_HOLDOUT_PERCENT has to be a percentage from 0 to 50.",
+        "ENCORE_STRIPE_JS_URL has to be https://js.stripe.com/endive/stripe.js or an address on 127.0.0.1.",
         "ENCORE_STRIPE_SECRET_KEY has to start with sk_test_, rk_test_, sk_live_, rk_live_.",
         "ENCORE_TIME_ZONE has to be an IANA time zone such as Europe/London.",
         "ENCORE_UNDO_SECOND is not a key of Encore; did you mean ENCORE_UNDO_SECONDS?",
@@ -282,6 +284,10 @@ def test_keys_are_of_one_mode(secret: str, publishable: str) -> None:
         "ENCORE_STRIPE_PUBLISHABLE_KEY and ENCORE_STRIPE_SECRET_KEY are of different modes; "
         "use both of test or both of live."
     ]
+
+
+def test_a_publishable_key_alone_is_of_either_mode() -> None:
+    assert read(stripe_publishable_key="pk_live_a").stripe_publishable_key == "pk_live_a"
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ class StripeGateway:
         except SignatureInvalid:
             raise
         except Exception as error:
-            # Not chained: such an error quotes the stranger's bytes, and they belong in no log.
+            # Not chained: such an error holds the stranger's bytes, and they belong in no log.
             raise SignatureInvalid(f"The webhook cannot be read ({type(error).__name__}).") from None
 
     def doctor(self) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from responses.matchers import header_matcher, query_param_matcher, urlencoded_p
 from unit.payments.conftest import only_expected_requests
 from unit.payments.stripe_json import URL, error_json, intent_json, page_json, refund_json
 
-from flask_encore.config import Settings
+from flask_encore.config import STRIPE_JS, Settings
 from flask_encore.domain.errors import ConfigurationError, GatewayRefused
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import (
@@ -24,7 +24,7 @@ from flask_encore.domain.ports import (
     RefundSnapshot,
     RefundStatus,
 )
-from flask_encore.payments.stripe_gateway import StripeGateway
+from flask_encore.payments.stripe_gateway import API_VERSION, StripeGateway
 
 REQUEST = IntentRequest(
     amount=Money(1161, "gbp"),
@@ -426,6 +426,12 @@ def test_connecting_gets_three_seconds_and_answering_twenty(
     stripe_api.get(f"{URL}/payment_intents/pi_7", json=intent_json())
     gateway.intent("pi_7")
     assert stripe_api.calls[0].request.req_kwargs["timeout"] == (3.05, 20.0)  # type: ignore[attr-defined]
+
+
+def test_the_api_and_stripe_js_are_of_one_release() -> None:
+    """Stripe.js solves what the API asks for; releases share a name, here "endive"."""
+    assert API_VERSION.partition(".")[2] == "endive"
+    assert STRIPE_JS == "https://js.stripe.com/endive/stripe.js"
 
 
 def test_a_live_key_is_known_to_be_live() -> None:

@@ -218,3 +218,5 @@ def test_a_refusal_quotes_nothing_of_what_was_sent(gateway: StripeGateway) -> No
     with pytest.raises(SignatureInvalid) as refused:
         gateway.event(body, signed(body))
     assert "ann@example.org" not in "".join(traceback.format_exception(refused.value))
+    assert str(refused.value) == "The webhook cannot be read (JSONDecodeError)."
+    assert refused.value.__suppress_context__  # what was being read when it failed stays out of every traceback
