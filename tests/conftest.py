@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ def skip(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server: ENCORE_TEST_POSTGRESQL, else a cluster of our own in a temporary folder."""
     given = os.environ.get("ENCORE_TEST_POSTGRESQL")
     if given:
@@ -49,14 +50,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     if not any((folder / "initdb").exists() for folder in binaries):
         skip("PostgreSQL is missing: install it, or set ENCORE_TEST_POSTGRESQL to a server's URL")
     folder = next(f for f in reversed(binaries) if (f / "initdb").exists())
-    data = tmp_path_factory.mktemp("postgresql") / "data"
+    # Not below pytest's own folder: the next pytest of the same user takes everybody else's rights to that away.
+    data = Path(tempfile.mkdtemp(prefix="encore-postgresql-")) / "data"
     # PostgreSQL refuses to run as root; the package's own user is there wherever the package is.
     as_user: list[str] = []
     if os.geteuid() == 0:
         as_user = ["runuser", "-u", "postgres", "--"]
-        for path in (data.parent, *data.parents):
-            if path.is_relative_to(tmp_path_factory.getbasetemp().parent):
-                path.chmod(0o755)
         shutil.chown(data.parent, "postgres")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -72,6 +71,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         yield f"postgresql+psycopg://encore@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*as_user, folder / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)
+        shutil.rmtree(data.parent)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
