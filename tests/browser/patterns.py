@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from flask import Flask, Response, redirect, request, send_from_directory
 from offer_cards import offer_card
 from playwright.sync_api import Page
@@ -209,3 +210,47 @@ class PatternShop:
             return redirect("/", 303)
 
         return app
+
+
+#: Cumulative layout shift as the Web Vitals count it: what moves within 500 ms of a click was asked for.
+SHIFTS = """() => new Promise((resolve) => new PerformanceObserver((list) => resolve(
+    list.getEntries().filter((entry) => !entry.hadRecentInput).reduce((sum, entry) => sum + entry.value, 0)
+)).observe({ type: 'layout-shift', buffered: true }) || setTimeout(() => resolve(0), 300))"""
+
+#: Relative luminance contrast of an element's text against the first opaque background behind it.
+CONTRAST = """(element) => {
+  const channels = (color) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext('2d');
+    canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (color) => channels(color).slice(0, 3).map((value) => {
+    const share = value / 255;
+    return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }).reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+  let behind = element;
+  while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) behind = behind.parentElement;
+  const pair = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(luminance).sort();
+  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+}"""
+
+
+def accessibility_findings(page: Page) -> list[str]:
+    """What axe holds against the page, one line for each element."""
+    found = Axe().run(page).response["violations"]
+    return [f"{item['id']}: {node['html'][:120]}" for item in found for node in item["nodes"]]
+
+
+def visit(page: Page, shop: PatternShop, card: Any, *, css: str = "") -> None:
+    """Show *card* on a fresh host page, with *css* added to the host's own stylesheet."""
+    shop.reset(card)
+    shop.css = css
+    page.goto(shop.url)
+
+
+def events(page: Page) -> None:
+    """Collect the card's events in ``window.heard``, as [name, state]."""
+    page.evaluate(
+        "() => { window.heard = []; for (const name of ['accepted', 'charged', 'declined', 'undone'])"
+        " document.addEventListener(`encore:${name}`, (event) => heard.push([name, event.detail.state])); }"
+    )
