@@ -2,7 +2,7 @@
 # Everything lives in .venv; `make clean` takes it away.
 
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?=
 DATA ?=
 ARGS ?=
 
@@ -30,8 +30,8 @@ help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-14s%s\n", $$1, $$2}'
 
-demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8000, DATA=orders.csv.gz for your own order history)
-	@$(BIN)/python -m flask_encore.demo --port "$(PORT)" $(if $(DATA),--data "$(DATA)")
+demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080, DATA=orders.csv.gz for your own order history)
+	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)")
 
 test: .venv/.develops ## run every test (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n 2)

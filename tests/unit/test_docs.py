@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -13,6 +14,7 @@ import pytest
 
 from flask_encore import config, signals
 from flask_encore.cli import cli
+from flask_encore.demo import __main__ as demo
 from flask_encore.domain.events import EventKind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +141,16 @@ def test_the_imports_of_a_document_can_be_made(path: Path) -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("flask_encore", "encore_")):
                 module = import_module(node.module or "")
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_the_readme_shows_the_signboard_the_demo_prints() -> None:
+    shown = re.search(r"^```\n(.* is open\.\n.*?)^```", readme(), re.MULTILINE | re.DOTALL)
+    assert shown
+    printed = inspect.getsource(demo)
+    labels = re.findall(r"^([A-Z][a-z-]+(?: [a-z]+)?) {2,}\S", shown[1], re.MULTILINE)
+    assert labels == ["Shop", "Thank-you", "Dashboard", "Test card", "Stripe"]
+    assert [label for label in labels if label not in printed] == []
+    assert [said for said in re.findall(r"\((.+)\)$", shown[1], re.MULTILINE) if said not in printed] == []
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:
