@@ -243,6 +243,11 @@ def test_the_picture_reserves_its_place_and_is_left_to_the_title_for_words() -> 
     assert images == [{"src": "/pot.svg", "alt": "", "width": "96", "height": "96", "decoding": "async"}]
 
 
+def test_a_plain_form_can_come_back_to_the_section_by_its_anchor() -> None:
+    found = elements(render_section(offer_card()))
+    assert [attributes["id"] for tag, attributes in found if tag == "encore-offer"] == ["encore"]
+
+
 def test_a_nonce_is_put_on_the_script_and_the_stylesheet() -> None:
     found = elements(render_section(offer_card(csp_nonce="r4nd0m")))
     nonces = [(tag, attributes.get("nonce")) for tag, attributes in found if tag in {"link", "script"}]
