@@ -183,3 +183,13 @@ def statements(shop: Shop) -> Iterator[list[str]]:
         for engine in engines:
             sa.event.remove(engine, "before_cursor_execute", execute)
             sa.event.remove(engine, "commit", commit)
+
+
+#: The kinds of events `make_shop` does not listen to.
+ALARMS = ("refund_failed", "charge_disputed", "charge_quarantined")
+
+
+def listen_for_alarms(shop: Shop) -> None:
+    """Let the host's handlers take the alarms too; `told` and `books` show them then."""
+    for kind in ALARMS:
+        shop.encore.on(kind)(shop.delivered.append)

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask_encore.domain.charges import Charge, ChargeStatus, sources
-from flask_encore.domain.errors import GatewayBusy, GatewayRefused, GatewayUnknown
+from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.events import ChargeEvent, EventKind
-from flask_encore.domain.ports import GatewayEvent, RefundSnapshot, RefundStatus
+from flask_encore.domain.money import Money
+from flask_encore.domain.ports import GatewayEvent, RefundSnapshot
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.services.settling import METADATA_KEY, after_commit, record_event, tell
 from flask_encore.store import catalog, charges, outbox, refunds
@@ -20,6 +22,10 @@ from flask_encore.store import catalog, charges, outbox, refunds
 PENDING_ASK_AGAIN = timedelta(hours=1)
 #: After a refund call without an answer.
 UNKNOWN_ASK_AGAIN = timedelta(seconds=30)
+
+
+class _Underway(Exception):
+    """Another refund of this charge has no answer yet; rolls the request for a second one back."""
 
 
 def undo(rt: Runtime, charge: Charge) -> Charge:
@@ -43,49 +49,41 @@ def resume(rt: Runtime, charge: Charge) -> Charge:
         row = refunds.open_request(connection, charge.id)
     if row is None or row["refund_ref"] is not None or any(_seq(charge, told) == row["seq"] for told in known):
         return settle_refunds(rt, charge, known)
-    return _ask(rt, charge, row["seq"])
+    return _ask(rt, charge, row["seq"], row["amount_minor"], looked=True)
 
 
 def settle_refunds(
-    rt: Runtime, charge: Charge, told: Sequence[RefundSnapshot], *, event: GatewayEvent | None = None
+    rt: Runtime,
+    charge: Charge,
+    told: Sequence[RefundSnapshot],
+    *,
+    event: GatewayEvent | None = None,
+    refused: int | None = None,
 ) -> Charge:
-    """Write what Stripe says about the refunds of *charge*: each row, and the charge once all of it went back.
+    """Write what Stripe says about refunds of *charge*: each row, then the charge as its rows add up.
 
-    Idempotent and monotonic, like `settling.settle`.
+    Idempotent and monotonic, like `settling.settle`. A charge is refunding as long as one of its refunds is open and
+    the rest of its money went back.
+
+    Args:
+        told: Any of its refunds; those that are missing stay what they were.
+        refused: The seq of a request Stripe will not execute.
     """
     now = rt.clock()
-    back = sum(one.amount.minor_units for one in told if one.status is RefundStatus.SUCCEEDED)
-    alive = any(one.status in {RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION} for one in told)
-    said: ChargeEvent | None = None
     with rt.db.write() as connection:
-        moved: Charge | None = None
-        if back >= charge.amount.minor_units:
-            moved = charges.move(
-                connection,
-                charge,
-                to=ChargeStatus.REFUNDED,
-                sources=sources(ChargeStatus.REFUNDED),
-                now=now,
-                next_run_at=None,
-                lease_token=None,
-                lease_until=None,
-            )
-            if moved is not None:
-                if moved.hold_released_at is None:
-                    catalog.release(connection, charge.sku, charge.quantity)
-                said = tell(connection, moved, now)
-        elif told and not alive:
-            moved = _refund_failed(connection, rt, charge)
-            if moved is not None:
-                said = ChargeEvent.of(EventKind.REFUND_FAILED, moved, at=now)
-                outbox.add(connection, said, moved, now=now)
+        charges.lock(connection, charge.id)
         for one in told:
             refunds.record(connection, charge, one, seq=_seq(charge, one), now=now)
-        if event is not None:
-            record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
+        if refused is not None:
+            refunds.fail(connection, charge.id, refused, now=now)
+        rows = refunds.of_charge(connection, charge.id)
+        moved = _add_up(connection, charge, rows, now)
+        said = [] if moved is None else [tell(connection, moved, now)] if moved.status is ChargeStatus.REFUNDED else []
         current = moved or charges.find(connection, charge.id)
-    assert current is not None
-    after_commit(rt, said)
+        assert current is not None
+        said += [_tell_failed(connection, current, row, now) for row in rows if row["status"] == "failed"]
+        record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
+    after_commit(rt, *said)
     return current
 
 
@@ -117,76 +115,119 @@ def settle_dispute(rt: Runtime, charge: Charge, *, event: GatewayEvent) -> Charg
 
 def _refund(rt: Runtime, charge: Charge, *, cause: str, actor: str) -> Charge:
     now = rt.clock()
-    seq = 0
-    with rt.db.write() as connection:
-        moved = charges.move(
-            connection,
-            charge,
-            to=ChargeStatus.REFUNDING,
-            sources={ChargeStatus.SUCCEEDED},
-            now=now,
-            undoable=cause == "undo",
-            next_run_at=now + UNKNOWN_ASK_AGAIN,
-            lease_token=None,
-            lease_until=None,
-        )
-        if moved is not None:
-            seq = refunds.request(connection, moved, cause=cause, actor=actor, now=now)
-        current = moved or charges.find(connection, charge.id)
-    assert current is not None
-    return current if moved is None else _ask(rt, moved, seq)
-
-
-def _ask(rt: Runtime, charge: Charge, seq: int) -> Charge:
-    """Ask Stripe for the refund *seq*. Its own guard refuses more than was charged, whatever happened before."""
-    assert rt.gateway is not None and charge.payment_intent_ref is not None
     try:
-        told: Sequence[RefundSnapshot] = [
-            rt.gateway.refund(
-                charge.payment_intent_ref,
-                charge.amount,
-                idempotency_key=f"encore:{charge.id}:refund:{seq}",
-                metadata={METADATA_KEY: charge.id, "encore_refund": str(seq)},
+        with rt.db.write() as connection:
+            moved = charges.move(
+                connection,
+                charge,
+                to=ChargeStatus.REFUNDING,
+                sources={ChargeStatus.SUCCEEDED},
+                now=now,
+                undoable=cause == "undo",
+                next_run_at=now + UNKNOWN_ASK_AGAIN,
+                lease_token=None,
+                lease_until=None,
+                tries=0,
             )
-        ]
-    except (GatewayUnknown, GatewayBusy) as error:
-        logger.warning("refund of %s: no answer from Stripe (%s)", charge.id, type(error).__name__)
-        rt.counts.add("refund_unknown")
-        rt.wake()
+            if moved is None:
+                current = charges.find(connection, charge.id)
+                assert current is not None
+                return current
+            rows = refunds.of_charge(connection, charge.id)
+            if _open(rows):
+                raise _Underway
+            amount_minor = charge.amount.minor_units - _back(rows)
+            seq = refunds.request(connection, moved, amount_minor=amount_minor, cause=cause, actor=actor, now=now)
+    except _Underway:
         return charge
-    except GatewayRefused as error:
-        return _refused(rt, charge, seq, code=error.code)
-    return settle_refunds(rt, charge, told)
-
-
-def _refused(rt: Runtime, charge: Charge, seq: int, *, code: str) -> Charge:
-    """Stripe will not refund: because it did already (another way), because of a dispute, or for good."""
-    assert rt.gateway is not None and charge.payment_intent_ref is not None
-    logger.warning("refund of %s refused by Stripe: %s", charge.id, code)
-    known = rt.gateway.refunds_of(charge.payment_intent_ref)
-    back = sum(one.amount.minor_units for one in known if one.status is RefundStatus.SUCCEEDED)
-    now = rt.clock()
-    with rt.db.write() as connection:
-        refunds.fail(connection, charge.id, seq, now=now)
-    if back >= charge.amount.minor_units:
-        return settle_refunds(rt, charge, known)
-    said: ChargeEvent | None = None
-    with rt.db.write() as connection:
-        moved = _refund_failed(connection, rt, charge)
-        if moved is not None:
-            said = ChargeEvent.of(EventKind.REFUND_FAILED, moved, at=now, detail=code)
-            outbox.add(connection, said, moved, now=now)
-        current = moved or charges.find(connection, charge.id)
-    assert current is not None
-    after_commit(rt, said)
+    current = _ask(rt, moved, seq, amount_minor)
+    if current.status is ChargeStatus.SUCCEEDED:
+        with rt.db.read() as connection:
+            left = charge.amount.minor_units - _back(refunds.of_charge(connection, charge.id))
+        if 0 < left < amount_minor:
+            # Somebody else had refunded a part of it and nobody had told us: now that we know, the rest.
+            return _refund(rt, current, cause=cause, actor=actor)
     return current
 
 
-def _refund_failed(connection: object, rt: Runtime, charge: Charge) -> Charge | None:
+def _ask(rt: Runtime, charge: Charge, seq: int, amount_minor: int, *, looked: bool = False) -> Charge:
+    """Ask Stripe for the refund *seq*. Its own guard refuses more than was charged, whatever happened before.
+
+    Args:
+        looked: Whether Stripe was seen to have no such refund just now.
+    """
+    assert rt.gateway is not None and charge.payment_intent_ref is not None
+    try:
+        told = rt.gateway.refund(
+            charge.payment_intent_ref,
+            Money(amount_minor, charge.amount.currency),
+            idempotency_key=f"encore:{charge.id}:refund:{seq}",
+            metadata={METADATA_KEY: charge.id, "encore_refund": str(seq)},
+        )
+        return settle_refunds(rt, charge, [told])
+    except GatewayRefused as error:
+        logger.warning("refund of %s refused by Stripe: %s", charge.id, error.code)
+        return _refused(rt, charge, seq)
+    except GatewayError as error:
+        logger.warning("refund of %s: no answer from Stripe (%s)", charge.id, type(error).__name__)
+        if looked and isinstance(error, GatewayUnknown) and error.answer_stored:
+            # Stripe would repeat this failure for a day, and has no such refund: the next request is a new one.
+            with rt.db.write() as connection:
+                refunds.renumber(connection, charge.id, seq)
+        rt.counts.add("refund_unknown")
+        rt.wake()
+        return charge
+
+
+def _refused(rt: Runtime, charge: Charge, seq: int) -> Charge:
+    """Stripe will not refund: because it did already (another way), because of a dispute, or for good."""
+    assert rt.gateway is not None and charge.payment_intent_ref is not None
+    try:
+        known = rt.gateway.refunds_of(charge.payment_intent_ref)
+    except GatewayError:
+        return charge  # the request stays open; the sweeper asks again and gets here again
+    return settle_refunds(rt, charge, known, refused=seq)
+
+
+def _add_up(connection: Any, charge: Charge, rows: Sequence[Mapping[Any, Any]], now: datetime) -> Charge | None:
+    """Move the charge to where the refunds in *rows* put it; ``None`` when it is there already."""
+    wanted, back = charge.amount.minor_units, _back(rows)
+    if back >= wanted:
+        moved = charges.move(
+            connection,
+            charge,
+            to=ChargeStatus.REFUNDED,
+            sources=sources(ChargeStatus.REFUNDED),
+            now=now,
+            next_run_at=None,
+            lease_token=None,
+            lease_until=None,
+        )
+        if moved is not None and moved.hold_released_at is None:
+            catalog.release(connection, charge.sku, charge.quantity)
+        return moved
+    underway = _open(rows)
+    if not underway:
+        return _refund_failed(connection, charge, now)
+    pending = sum(row["amount_minor"] for row in underway if row["status"] == "pending")
+    if back + pending >= wanted:
+        return charges.move(
+            connection,
+            charge,
+            to=ChargeStatus.REFUNDING,
+            sources={ChargeStatus.SUCCEEDED, ChargeStatus.REFUNDING},
+            now=now,
+            next_run_at=now + PENDING_ASK_AGAIN,
+            lease_token=None,
+            lease_until=None,
+        )
+    return None
+
+
+def _refund_failed(connection: Any, charge: Charge, now: datetime) -> Charge | None:
     """The money stays: back to succeeded, and the hold ends when it would have."""
-    now = rt.clock()
     return charges.move(
-        connection,  # type: ignore[arg-type]
+        connection,
         charge,
         to=ChargeStatus.SUCCEEDED,
         sources={ChargeStatus.REFUNDING},
@@ -195,6 +236,21 @@ def _refund_failed(connection: object, rt: Runtime, charge: Charge) -> Charge | 
         lease_token=None,
         lease_until=None,
     )
+
+
+def _tell_failed(connection: Any, charge: Charge, row: Mapping[Any, Any], now: datetime) -> ChargeEvent | None:
+    """Tell the merchant of a refund that failed, once, even when it had succeeded before (banks send money back)."""
+    said = ChargeEvent.of(EventKind.REFUND_FAILED, charge, at=now)
+    return said if outbox.add(connection, said, charge, now=now, about=row["seq"]) else None
+
+
+def _open(rows: Sequence[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
+    return [row for row in rows if row["status"] in {"requested", "pending"}]
+
+
+def _back(rows: Sequence[Mapping[Any, Any]]) -> int:
+    """Minor units that went back."""
+    return sum(row["amount_minor"] for row in rows if row["status"] == "succeeded")
 
 
 def _seq(charge: Charge, told: RefundSnapshot) -> int | None:

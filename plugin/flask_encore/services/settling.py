@@ -195,8 +195,17 @@ def _not_moved(rt: Runtime, current: Charge, reported: ChargeStatus) -> Charge:
     return current
 
 
-def after_commit(rt: Runtime, told: ChargeEvent | None) -> None:
-    """After the commit: in-process observers first, then the worker that feeds the host's handlers."""
-    if told is not None:
-        rt.publish(told)
+def after_commit(rt: Runtime, *told: ChargeEvent | None) -> None:
+    """After the commit: in-process observers first, then the worker that feeds the host's handlers.
+
+    What an observer raises is its own business: the money has moved, and whoever settled it goes on.
+    """
+    said = [event for event in told if event is not None]
+    for event in said:
+        try:
+            rt.publish(event)
+        except Exception:
+            rt.counts.add("observer_failed")
+            logger.exception("an observer of %s for order %s failed", event.kind, event.order_ref)
+    if said:
         rt.wake()

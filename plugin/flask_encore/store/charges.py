@@ -220,6 +220,11 @@ def postpone(connection: sa.Connection, id: str, *, token: str, next_run_at: dat
     )
 
 
+def lock(connection: sa.Connection, id: str) -> None:
+    """Let nobody else write about this charge until the transaction ends; SQLite's writers are alone already."""
+    connection.execute(sa.select(charges.c.id).where(charges.c.id == id).with_for_update())
+
+
 def lease(
     connection: sa.Connection, id: str, *, token: str, now: datetime, until: datetime
 ) -> tuple[Charge, int] | None:

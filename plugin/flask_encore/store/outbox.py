@@ -17,12 +17,18 @@ _ADD = insert(outbox).on_conflict_do_nothing(index_elements=["dedupe"])
 _earlier = outbox.alias("earlier")
 
 
-def add(connection: sa.Connection, event: ChargeEvent, charge: Charge, *, now: datetime) -> None:
-    """Queue *event*; a second one of the same kind about the same attempt changes nothing."""
-    connection.execute(
+def add(
+    connection: sa.Connection, event: ChargeEvent, charge: Charge, *, now: datetime, about: int | None = None
+) -> bool:
+    """Queue *event*; a second one of the same kind about the same thing changes nothing and answers False.
+
+    Args:
+        about: Which of several such things; the charge's attempt when not said.
+    """
+    added = connection.execute(
         _ADD,
         {
-            "dedupe": f"{charge.id}:{event.kind}:{charge.attempt}",
+            "dedupe": f"{charge.id}:{event.kind}:{charge.attempt if about is None else about}",
             "account": charge.account,
             "order_ref": charge.order_ref,
             "charge_id": charge.id,
@@ -34,6 +40,7 @@ def add(connection: sa.Connection, event: ChargeEvent, charge: Charge, *, now: d
             "last_error": "",
         },
     )
+    return added.rowcount == 1
 
 
 def due(connection: sa.Connection, *, account: str, now: datetime, limit: int) -> Sequence[Mapping[Any, Any]]:

@@ -23,8 +23,10 @@ STATUS_OF = {
 }
 
 
-def request(connection: sa.Connection, charge: Charge, *, cause: str, actor: str, now: datetime) -> int:
-    """Write that a full refund of *charge* is wanted, and answer its seq, the last part of its idempotency key."""
+def request(
+    connection: sa.Connection, charge: Charge, *, amount_minor: int, cause: str, actor: str, now: datetime
+) -> int:
+    """Write that a refund of *charge* is wanted, and answer its seq, the last part of its idempotency key."""
     seq: int = connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(refunds.c.seq), 0) + 1).where(refunds.c.charge_id == charge.id)
     ).scalar_one()
@@ -32,7 +34,7 @@ def request(connection: sa.Connection, charge: Charge, *, cause: str, actor: str
         sa.insert(refunds).values(
             charge_id=charge.id,
             seq=seq,
-            amount_minor=charge.amount.minor_units,
+            amount_minor=amount_minor,
             currency=charge.amount.currency,
             cause=cause,
             actor=actor,
@@ -66,8 +68,11 @@ def record(
         "settled_at": None if status == "pending" else now,
     }
     known = sa.or_(refunds.c.refund_ref == snapshot.ref, *([refunds.c.seq == seq] if seq is not None else []))
-    changed = connection.execute(sa.update(refunds).where(refunds.c.charge_id == charge.id, known).values(**values))
-    if changed.rowcount == 0:
+    if connection.execute(sa.select(refunds.c.seq).where(refunds.c.charge_id == charge.id, known)).first() is not None:
+        # "Pending" is older news than any final answer, whenever it was read.
+        later = refunds.c.status.in_(["requested", "pending"]) if status == "pending" else sa.true()
+        connection.execute(sa.update(refunds).where(refunds.c.charge_id == charge.id, known, later).values(**values))
+    else:
         next_seq = connection.execute(
             sa.select(sa.func.coalesce(sa.func.max(refunds.c.seq), 0) + 1).where(refunds.c.charge_id == charge.id)
         ).scalar_one()
@@ -86,11 +91,21 @@ def record(
 
 
 def fail(connection: sa.Connection, charge_id: str, seq: int, *, now: datetime) -> None:
-    """Write that the refund *seq* will not happen."""
+    """Write that the request *seq*, which has no answer yet, will not happen."""
     connection.execute(
         sa.update(refunds)
-        .where(refunds.c.charge_id == charge_id, refunds.c.seq == seq)
+        .where(refunds.c.charge_id == charge_id, refunds.c.seq == seq, refunds.c.status == "requested")
         .values(status="failed", settled_at=now)
+    )
+
+
+def renumber(connection: sa.Connection, charge_id: str, seq: int) -> None:
+    """Give the request *seq*, which has no answer yet, a new seq and with it a new idempotency key."""
+    newest = sa.select(sa.func.max(refunds.c.seq) + 1).where(refunds.c.charge_id == charge_id).scalar_subquery()
+    connection.execute(
+        sa.update(refunds)
+        .where(refunds.c.charge_id == charge_id, refunds.c.seq == seq, refunds.c.status == "requested")
+        .values(seq=newest)
     )
 
 
