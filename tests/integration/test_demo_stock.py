@@ -1,0 +1,117 @@
+"""Stocking the demo shop: any order history fills it, nothing is invented in silence, nothing is half-done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import skip
+from demo_host import NOW, Visit, form_action, open_shop, silent
+
+from flask_encore.demo.stock import ensure_stocked
+from flask_encore.domain.errors import InvalidInput
+from flask_encore.domain.money import Money
+
+HISTORY = "order_id,customer_id,timestamp,sku,title,quantity,unit_price,category\n" + "".join(
+    f"{order},c-{order % 7},2026-02-{day:02d},{sku},{title},1,{price},{shelf}\n"
+    for order, day in ((number, number % 27 + 1) for number in range(60))
+    for sku, title, price, shelf in (
+        ("A", "RED TEAPOT", "10.00" if day < 20 else "12.00", "Tea ware"),
+        ("B/2", "Tea & biscuits", "3.00", "Tea ware"),
+        ("C", "Lonely lamp", "7.00", ""),
+    )[: 3 if order % 10 == 0 else 2]
+)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Visit]:
+    """A shop without anything in it."""
+    with open_shop(tmp_path / "empty") as visit:
+        yield visit
+
+
+def stock(visit: Visit, folder: Path, text: str) -> list[str]:
+    """Stock the shop from *text*; what was said."""
+    path, told = folder / "history.csv", list[str]()
+    path.write_text(text, encoding="utf-8")
+    with visit.app.app_context():
+        ensure_stocked(visit.shop, data=path, now=NOW, tell=told.append, bar=silent)
+    return told
+
+
+def test_any_history_stocks_the_shop_and_sells_an_offer(empty: Visit, tmp_path: Path) -> None:
+    told = stock(empty, tmp_path, HISTORY + "bad,,,,,,,\n")
+
+    assert told[1] == "3 products, 60 orders with 126 lines."
+    assert "  line 128: sku has to be a non-empty string, got ''." in told
+    product = empty.shop.books.product("A")
+    assert product is not None
+    assert (product.product.title, product.product.price) == ("Red Teapot", Money(1200, "gbp"))
+    assert [category.name for category, _size in empty.shop.books.categories()] == ["Tea ware", "Everything"]
+    assert empty.client.get("/pictures/B%2F2.svg").status_code == 200
+    assert "Tea &amp; biscuits" in empty.client.get("/products/B/2").text
+
+    page = empty.client.get(f"/orders/{empty.buy('A')}/thanks").text
+    assert "Tea &amp; biscuits" in page[page.index("<encore-offer") :]
+
+
+def test_a_history_without_prices_gets_marked_ones_and_says_so(empty: Visit, tmp_path: Path) -> None:
+    told = stock(empty, tmp_path, "order_id,sku\n" + "".join(f"{n},milk\n{n},bread\n" for n in range(30)))
+
+    assert "The history has no prices. Every product got an invented one, marked as a demo price." in told
+    assert "Column 'unit_price' is missing; it is left empty." in told
+    assert "Demo price" in empty.client.get("/products/milk").text
+    milk = empty.shop.books.product("milk")
+    assert milk is not None
+    assert milk.product.stock is None
+    assert 120 <= milk.product.price.minor_units < 1500
+
+
+def test_stocking_twice_is_quick_and_stocking_from_something_else_is_refused(empty: Visit, tmp_path: Path) -> None:
+    stock(empty, tmp_path, HISTORY)
+    assert stock(empty, tmp_path, HISTORY) == []
+
+    with pytest.raises(InvalidInput, match=r"is stocked from history\.csv, \d+ bytes\. Start it with --reset"):
+        stock(empty, tmp_path, HISTORY + HISTORY.splitlines()[1] + "\n")
+
+
+def test_a_broken_history_leaves_the_shop_empty(empty: Visit, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"history\.csv, line 128: a quotation mark is opened and never closed"):
+        stock(empty, tmp_path, HISTORY + 'bad,,,"\n')
+
+    assert empty.shop.books.categories() == []
+    assert empty.shop.books.meta("stocked") == ""
+    with empty.app.app_context():
+        assert empty.shop.encore.train().orders == 0
+
+
+@pytest.mark.real_data
+def test_the_real_history_of_a_gift_shop_stocks_sells_offers_and_charges(empty: Visit) -> None:
+    path = Path(os.environ.get("ENCORE_REAL_DATA", ""))
+    if not path.is_file():
+        skip("ENCORE_REAL_DATA does not name the Online Retail order history")
+    told: list[str] = []
+    with empty.app.app_context():
+        stocked = ensure_stocked(empty.shop, data=path, now=NOW, tell=told.append, bar=silent)
+
+    assert stocked.products == 3_791
+    assert told[1] == "3,791 products, 19,773 orders with 517,254 lines."
+    assert "527,725 of 527,725 rows kept." in told
+    holder = empty.shop.books.product("85123A")
+    assert holder is not None
+    assert holder.product.title == "White Hanging Heart T-light Holder"
+
+    order_ref = empty.buy("85123A", "22423")
+    page = empty.client.get(f"/orders/{order_ref}/thanks").text
+    empty.client.post(form_action(page, "accept"))
+    empty.deliver()
+
+    order = empty.shop.books.order(order_ref)
+    assert order is not None
+    assert [line.quantity for line in order.added] == [1]
+    assert [charge["amount"] for charge in empty.stripe.charges()] == [
+        order.total.minor_units,
+        order.added[0].amount.minor_units,
+    ]
