@@ -77,6 +77,11 @@ def card_name(brand: str, last4: str) -> str:
     return f"{name} •••• {last4}".strip() if last4 else name
 
 
+def order_name(order_ref: str) -> str:
+    """``#1042`` for a bare number, which would be read as a quantity; ``SO-1042`` as it is."""
+    return f"#{order_ref}" if order_ref.isdigit() else order_ref
+
+
 def _render(template: str, card: OfferCard, environment: Environment | None) -> str:
     say = phrases_for(card.locale)
     context: dict[str, Any] = {
@@ -85,6 +90,7 @@ def _render(template: str, card: OfferCard, environment: Environment | None) -> 
         "money": say.money,
         "total": say.money(card.total),
         "discount": say.money(Money(-card.discount.minor_units, card.discount.currency)),
+        "order": order_name(card.order_ref),
         "card_name": card_name(card.card_brand, card.card_last4),
         "view": VIEWS[card.state],
         "waiting": VIEWS[card.state] == "waiting",

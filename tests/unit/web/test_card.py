@@ -281,6 +281,11 @@ def test_a_card_is_named_as_it_is_printed() -> None:
     assert all(name == name.strip() and name for name in BRANDS.values())
 
 
+def test_an_order_is_named_so_that_a_bare_number_is_not_a_quantity() -> None:
+    assert "Order #1042 is confirmed" in render_fragment(offer_card())
+    assert "Order SO-1042 is confirmed" in render_fragment(offer_card(order_ref="SO-1042"))
+
+
 def test_rendering_depends_on_nothing_but_the_card() -> None:
     card = offer_card(CardState.CHARGED)
     assert render_section(card) == render_section(replace(card))
