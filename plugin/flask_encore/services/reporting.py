@@ -9,12 +9,12 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.funnel import Facts, Funnel, Group, funnels, without_offer
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.services.runtime import Runtime
-from flask_encore.store import reports
+from flask_encore.store import refunds, reports
 from flask_encore.store.reports import Place
 
 #: Decisions on one page of the list: what a person reads through, and small enough to print.
@@ -77,6 +77,11 @@ class Entry:
     quarantine_reason: str
     refund_failed: bool
     stuck: Stuck | None
+
+    @property
+    def left(self) -> Money | None:
+        """What of *amount* was not given back yet."""
+        return self.amount - self.refunded if self.amount is not None else None
 
     @property
     def refundable(self) -> bool:
@@ -146,6 +151,14 @@ def report(rt: Runtime, *, period: Period, order_ref: str | None = None, after: 
         quarantined=standing["quarantined"],
         stuck_messages=standing["stuck_messages"],
     )
+
+
+def left_of(rt: Runtime, charge: Charge) -> Money:
+    """What of *charge* was not given back yet: the amount a refund would be of."""
+    with rt.db.read() as connection:
+        rows = refunds.of_charge(connection, charge.id)
+    back = sum(row["amount_minor"] for row in rows if row["status"] == "succeeded")
+    return charge.amount - Money(back, charge.amount.currency)
 
 
 def place_of(cursor: str) -> Place | None:

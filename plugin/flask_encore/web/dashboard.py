@@ -126,7 +126,7 @@ def confirm_refund(charge_ref: str) -> Response:
 
 @_on_database
 def refund(charge_ref: str) -> Response:
-    """Refund a charge in full. The second click finds the first one's refund and changes nothing."""
+    """Refund what is left of a charge. The second click finds the first one's refund and changes nothing."""
     app = state()
     rt = app.runtime
     if not is_own_page():
@@ -207,6 +207,7 @@ def _confirm(app: AppState, charge: Charge, *, stale: bool = False) -> Response:
         "refund.html",
         status=403 if stale else 200,
         charge=charge,
+        left=reporting.left_of(app.runtime, charge),
         stale=stale,
         refundable=refundable and app.runtime.gateway is not None,
         stands=words.QUARANTINE if charge.quarantine_reason else words.CHARGES[charge.status][0],

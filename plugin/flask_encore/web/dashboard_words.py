@@ -51,11 +51,11 @@ LEAKS = {
 
 #: Leak -> the sentence below it in the list; what is not here needs none.
 LEAK_SENTENCES = {
-    Leak.HELD_OUT: "Shown nothing, so that uplift can be measured.",
-    Leak.NOT_SEEN: "The offer is on the page; nobody scrolled to it.",
-    Leak.EXPIRED: "Seen, but not answered in time.",
+    Leak.HELD_OUT: "Shown nothing, on purpose.",
+    Leak.NOT_SEEN: "On the page; nobody scrolled to it.",
+    Leak.EXPIRED: "Seen, not answered in time.",
     Leak.SOLD_OUT: "The last unit went to somebody else; nothing was charged.",
-    Leak.CHECK_ABANDONED: "The shopper left the bank’s check; nothing was charged.",
+    Leak.CHECK_ABANDONED: "The bank’s check was left; nothing was charged.",
     Leak.CANCELED: "Given up before the bank was asked; nothing was charged.",
     Leak.BANK_SAID_NO: "The paid order is unchanged.",
     Leak.UNKNOWN: "Encore keeps asking Stripe; nothing is charged twice.",
