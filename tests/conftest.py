@@ -226,6 +226,8 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
             "ENCORE_STRIPE_JS_URL": stripe.stripe_js_url,
             "ENCORE_THANK_YOU": {"thanks": "order_id"},
             "ENCORE_HOLDOUT_PERCENT": 0,
+            # A busy machine must not cost a test its offer; the tests about the budget set their own.
+            "ENCORE_DECISION_BUDGET_MS": 10_000,
         } | config
         encore = Encore()
         shop = Shop(app=app, encore=encore, stripe=stripe, clock=clock)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
+from urllib.parse import quote
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, has_request_context, request
 from markupsafe import Markup
 
 from flask_encore.services.offering import offer_for
@@ -20,35 +21,48 @@ from flask_encore.web.tokens import Ticket
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PLACE = re.compile(r"<div\b[^>]*\sdata-encore(?=[\s>=])[^>]*>", re.IGNORECASE)
-_MAIN_END = re.compile(r"</main\s*>", re.IGNORECASE)
-_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
+#: What only looks like a place: comments, and elements whose content is not part of the page.
+_HIDDEN = re.compile(rb"<!--.*?-->|<(script|style|template|textarea)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_ATTRIBUTES = rb"""(?:[^>"']|"[^"]*"|'[^']*')*?"""
+_PLACE = re.compile(rb"<div\b" + _ATTRIBUTES + rb"\sdata-encore(?=[\s=/>])" + _ATTRIBUTES + rb">", re.IGNORECASE)
+_MAIN_END = re.compile(rb"</main\s*>", re.IGNORECASE)
+_BODY_END = re.compile(rb"</body\s*>", re.IGNORECASE)
 
-#: Set on ``g`` by the decorator: the page's order. Set by the global: the offer is on the page already.
-_ORDER, _PLACED = "_encore_order_ref", "_encore_placed"
+#: Kept with the request and not on ``g``: an app context around several requests gives them one ``g``.
+#: Set by the decorator: the page's order.
+_ORDER = "flask_encore.order_ref"
+#: Set by the template global: whether there is an offer where it was called; nothing is injected a second time.
+_PLACED = "flask_encore.placed"
+
+#: Characters that may stand in a path, and in a query, as they are (RFC 3986).
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+_QUERY_SAFE = _PATH_SAFE + "?%[]"
 
 
 def section(order_ref: str) -> Markup:
     """The offer section of *order_ref*, empty when there is none or when anything at all goes wrong."""
     app = state()
+    rt = app.runtime
     try:
-        offered = offer_for(app.runtime, order_ref)
+        offered = rt.deciding.run(lambda: offer_for(rt, order_ref), seconds=rt.budget_seconds)
         if offered is None:
             return Markup("")
-        path = request.script_root + request.full_path.rstrip("?")
-        ticket = Ticket(offer_id=offered.decision["id"], account=app.runtime.account, path=path)
+        ticket = Ticket(offer_id=offered.decision["id"], account=rt.account, path=_way_back())
         return render_section(card_of(app, offered, ticket))
     except Exception as error:
         # Whatever it is - a locked database, a broken template, a bug of ours - it costs the offer, not the page.
-        app.runtime.counts.add(f"page_{type(error).__name__}")
+        rt.counts.add(f"page_{type(error).__name__}")
         logger.exception("no offer on the page of order %s", order_ref)
         return Markup("")
 
 
 def encore_offer(order_ref: object) -> Markup:
-    """Template global: the offer section of *order_ref*, right here."""
-    setattr(g, _PLACED, True)
-    return section(str(order_ref))
+    """Template global: the offer section of *order_ref*, right here. Empty where there is no page, as in a mail."""
+    if not has_request_context():
+        return Markup("")
+    html = section(str(order_ref))
+    request.environ[_PLACED] = request.environ.get(_PLACED, False) or bool(html)
+    return html
 
 
 def thank_you(*, order_ref: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -57,10 +71,8 @@ def thank_you(*, order_ref: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            found = kwargs.get(order_ref, (request.view_args or {}).get(order_ref))
-            if found is not None:
-                setattr(g, _ORDER, str(found))
-            return view(*args, **kwargs)
+            request.environ[_ORDER] = kwargs.get(order_ref, (request.view_args or {}).get(order_ref))
+            return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
 
         return wrapped
 
@@ -69,24 +81,22 @@ def thank_you(*, order_ref: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 def inject(response: Response) -> Response:
     """``after_request`` of the host: put the offer where it belongs, on pages that have one."""
-    if getattr(g, _PLACED, False):
-        response.headers["Cache-Control"] = "no-store"
+    if _PLACED in request.environ:
+        if request.environ[_PLACED]:
+            response.headers["Cache-Control"] = "no-store"
         return response
     order_ref = _order_of_page()
     if order_ref is None or not _is_touchable(response):
         return response
-    page = response.get_data(as_text=True)
+    page = response.get_data()
     at = _place(page)
-    if at is None:
-        return response
-    # As plain text: Markup would escape the host's page when it is joined to it.
-    html = str(section(order_ref))
+    html = section(order_ref) if at is not None else ""
     if html:
-        response.set_data(page[:at] + html + page[at:])
+        response.set_data(page[:at] + html.encode() + page[at:])
         if "ETag" in response.headers:
             response.add_etag(overwrite=True)
         response.headers.pop("Last-Modified", None)
-    response.headers["Cache-Control"] = "no-store"
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -97,12 +107,19 @@ def install(app: Flask) -> None:
 
 
 def _order_of_page() -> str | None:
-    found: Any = getattr(g, _ORDER, None)
-    if found is not None:
-        return str(found)
-    argument = state().runtime.settings.thank_you.get(request.endpoint or "")
-    found = (request.view_args or {}).get(argument) if argument else None
-    return None if found is None else str(found)
+    """The order the page is about; ``None`` when it is not a thank-you page, or does not say."""
+    if _ORDER in request.environ:
+        found: Any = request.environ[_ORDER]
+    else:
+        argument = state().runtime.settings.thank_you.get(request.endpoint or "")
+        if argument is None:
+            return None
+        found = (request.view_args or {}).get(argument)
+    if found is None:
+        state().runtime.counts.add("page_without_order_ref")
+        logger.warning("the thank-you page %s does not have the argument that holds its order", request.endpoint)
+        return None
+    return str(found)
 
 
 def _is_touchable(response: Response) -> bool:
@@ -118,13 +135,21 @@ def _is_touchable(response: Response) -> bool:
     )
 
 
-def _place(page: str) -> int | None:
+def _place(page: bytes) -> int | None:
     """Where in *page* the section goes: into ``<div data-encore>``, else to the end of main, else of body."""
-    marked = _PLACE.search(page)
+    visible = _HIDDEN.sub(lambda hidden: b" " * len(hidden[0]), page)
+    marked = _PLACE.search(visible)
     if marked:
         return marked.end()
     for end in (_MAIN_END, _BODY_END):
-        places = [match.start() for match in end.finditer(page)]
+        places = [match.start() for match in end.finditer(visible)]
         if places:
             return places[-1]
     return None
+
+
+def _way_back() -> str:
+    """Path and query of this page as they have to stand in a ``Location``."""
+    path = quote(request.script_root + request.path, safe=_PATH_SAFE)
+    query = quote(request.query_string, safe=_QUERY_SAFE)
+    return f"{path}?{query}" if query else path
