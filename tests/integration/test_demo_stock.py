@@ -44,8 +44,8 @@ def stock(visit: Visit, folder: Path, text: str) -> list[str]:
 def test_any_history_stocks_the_shop_and_sells_an_offer(empty: Visit, tmp_path: Path) -> None:
     told = stock(empty, tmp_path, HISTORY + "bad,,,,,,,\n")
 
-    assert told[1] == "3 products, 60 orders with 126 lines."
-    assert "  line 128: sku has to be a non-empty string, got ''." in told
+    assert told[0] == "3 products, 60 orders with 126 lines."
+    assert "  line 128: quantity is blank." in told
     product = empty.shop.books.product("A")
     assert product is not None
     assert (product.product.title, product.product.price) == ("Red Teapot", Money(1200, "gbp"))
@@ -97,7 +97,7 @@ def test_the_real_history_of_a_gift_shop_stocks_sells_offers_and_charges(empty: 
         stocked = ensure_stocked(empty.shop, data=path, now=NOW, tell=told.append, bar=silent)
 
     assert stocked.products == 3_791
-    assert told[1] == "3,791 products, 19,773 orders with 517,254 lines."
+    assert told[0] == "3,791 products, 19,773 orders with 517,254 lines."
     assert "527,725 of 527,725 rows kept." in told
     holder = empty.shop.books.product("85123A")
     assert holder is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import os
 import re
 import shutil
@@ -53,7 +54,6 @@ class Closed(Exception):
 def main(arguments: list[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Open the shop, serve until Ctrl-C, answer the exit status."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as stack:
             return _serve(options, environ, stack)
@@ -98,6 +98,8 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
             js_url=simulator.stripe_js_url,
             webhook_secrets=(WEBHOOK_SECRET,),
         )
+    # An empty shop has no model yet; that is no news to whoever is about to train one.
+    logging.getLogger("flask_encore.ranking").setLevel(logging.ERROR)
     app = create_app(instance=instance, stripe=access, config={"ENCORE_TIME_ZONE": local_zone(environ)})
     server = _bind(app, options.port)
     stack.callback(server.server_close)
@@ -108,6 +110,7 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
     with app.app_context():
         shop: Shop = app.extensions[KEY]
         ensure_stocked(shop, data=data, now=utc_now(), tell=lambda line: click.echo(f"  {line}"), bar=_bar)
+        logging.getLogger("flask_encore.ranking").setLevel(logging.NOTSET)
         thread.start()
         stack.callback(server.shutdown)
         for line in _signboard(shop, f"http://{HOST}:{server.port}", wanted=options.port, port=server.port):
@@ -246,4 +249,5 @@ def _interrupt(_number: int, _frame: FrameType | None) -> Any:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

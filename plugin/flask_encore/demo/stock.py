@@ -74,9 +74,9 @@ def ensure_stocked(shop: Shop, *, data: Path | None, now: datetime, tell: Tell, 
     else:
         with bar(f"Importing {data.name}") as progress:
             file = shop.encore.import_orders(data, currency=CURRENCY, progress=progress)
+        _report(file, tell)
         products, categories = products_of(file, tell=tell)
         rows = file.rows
-        _report(file, tell)
     shop.encore.catalog.upsert([item.product for item in products])
     shop.books.put(categories, products, Counter(row[1] for row in rows))
     with bar("Training the recommender") as progress:
