@@ -67,6 +67,16 @@ def test_a_no_that_came_too_late_shows_what_was_bought_elsewhere(page: Page, pat
     expect(page.get_by_role("button", name="Undo until 14:33")).to_be_visible()
 
 
+def test_left_alone_the_card_shrinks_to_what_it_has_to_say(page: Page, pattern_shop: PatternShop) -> None:
+    visit(page, pattern_shop, card_in("en", CardState.FAILED))
+    full = page.locator(".view").evaluate("(view) => view.offsetHeight")
+    pattern_shop.answers["leave"].append(CardState.CANCELED)
+    page.get_by_role("button", name="Leave it").click()
+    expect(page.get_by_role("heading", name="Not added.")).to_be_focused()
+    expect(page.get_by_text("Nothing was charged. Your order #1042 is unchanged.")).to_be_visible()
+    assert page.locator(".view").evaluate("(view) => view.offsetHeight") < full * 0.6
+
+
 def test_undo_tells_the_host(page: Page, pattern_shop: PatternShop) -> None:
     visit(page, pattern_shop, card_in("en", CardState.CHARGED))
     events(page)

@@ -139,13 +139,13 @@ class EncoreOffer extends HTMLElement {
     }
   }
 
-  /** Put a fragment in place. The card keeps its height, so that nothing below it jumps while money is on its way. */
+  /** Put a fragment in place. While there is a price to show the card keeps its height: nothing below it jumps. */
   #show(fragment, accepted = false) {
     const old = this.#view;
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
     if (view.dataset.state === before && !this.#is("open", "failed")) return;
-    if (view.dataset.state !== "declined") view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
+    if (view.querySelector(".price")) view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
     view.classList.add("fresh");
     this.querySelector('[slot="payment"]')?.remove();
     this.#payment = undefined;
