@@ -213,7 +213,9 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
     """Builds host shops; closes their connections afterwards."""
     made: list[Shop] = []
 
-    def make(database_uri: str | None = None, *, ranker: Any = None, upgrade: bool = True, **config: Any) -> Shop:
+    def make(
+        database_uri: str | None = None, *, ranker: Any = None, engine: Any = None, upgrade: bool = True, **config: Any
+    ) -> Shop:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
         app.config |= {
             "TESTING": True,
@@ -236,7 +238,13 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
         def thanks(order_id: str) -> str:
             return f"<!doctype html><html><body><main><h1>Order {order_id} is confirmed</h1></main></body></html>"
 
-        encore.init_app(app, clock=clock, ranker=ranker or FixedRanker("mug", "tea"), admin_guard=lambda: "merchant")
+        encore.init_app(
+            app,
+            clock=clock,
+            engine=engine,
+            ranker=ranker or FixedRanker("mug", "tea"),
+            admin_guard=lambda: "merchant",
+        )
         for kind in ("charge_succeeded", "charge_failed", "charge_canceled", "charge_refunded", "hold_released"):
             encore.on(kind)(shop.delivered.append)
         with app.app_context():

@@ -26,7 +26,7 @@ from flask_encore.ranking.trainer import CoPurchaseTrainer
 from flask_encore.services import recording, recovering, refunding, stocking, training
 from flask_encore.services.importing import OrderFile, ProductFile
 from flask_encore.services.recording import Recorded
-from flask_encore.services.runtime import Handler, Runtime, utc_now
+from flask_encore.services.runtime import Handler, Runtime, logger, utc_now
 from flask_encore.services.working import Worker, work_once
 from flask_encore.store import catalog, charges
 from flask_encore.store.database import Database
@@ -230,7 +230,13 @@ class Encore:
 
 
 def _publish(app: Flask, event: ChargeEvent) -> None:
-    signals.BY_KIND[event.kind].send(app, event=event)
+    """Tell every observer, each on its own: the money has moved, and nobody's observer can take that back."""
+    for receiver in signals.BY_KIND[event.kind].receivers_for(app):
+        try:
+            receiver(app, event=event)
+        except Exception:
+            state(app).runtime.counts.add("observer_failed")
+            logger.exception("an observer of %s failed, order %s", event.kind, event.order_ref)
 
 
 def _in_context(app: Flask, run: Callable[[], object]) -> None:
