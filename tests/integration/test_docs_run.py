@@ -161,6 +161,12 @@ def test_the_simulator_runs_alone_as_the_testing_page_shows() -> None:
     assert world["order"]["amount"] == 1530
 
 
+def test_the_doubles_drive_an_app_as_the_testing_page_shows(stripe: StripeSimulator, tmp_path: Path) -> None:
+    world: dict[str, Any] = {"app": shop_app(tmp_path, stripe)}
+    exec(block("docs/testing.md", "doubles"), world)
+    assert world["clock"]() == datetime(2026, 3, 2, 14, 34, tzinfo=UTC)
+
+
 def event(kind: EventKind) -> ChargeEvent:
     return ChargeEvent(
         kind=kind,

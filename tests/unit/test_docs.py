@@ -16,6 +16,7 @@ from flask_encore import config, signals
 from flask_encore.cli import cli
 from flask_encore.demo import __main__ as demo
 from flask_encore.domain.events import EventKind
+from flask_encore.testing.stripe_simulator import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -151,6 +152,12 @@ def test_the_readme_shows_the_signboard_the_demo_prints() -> None:
     assert labels == ["Shop", "Thank-you", "Dashboard", "Test card", "Stripe"]
     assert [label for label in labels if label not in printed] == []
     assert [said for said in re.findall(r"\((.+)\)$", shown[1], re.MULTILINE) if said not in printed] == []
+
+
+def test_the_readme_names_the_buttons_of_the_payment_page() -> None:
+    named = re.findall(r"^\| \*([^*]+)\*", readme(), re.MULTILINE)
+    assert len(named) == 3
+    assert [label for label in named if label not in inspect.getsource(pages)] == []
 
 
 def test_every_make_target_the_readme_names_is_there() -> None:
