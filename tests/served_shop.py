@@ -1,4 +1,4 @@
-"""The demo shop served on 127.0.0.1 beside its simulated Stripe, as `flask_encore.demo` does: a host for real clients."""
+"""The demo shop served on 127.0.0.1 beside its simulated Stripe, as its command does: a host for real clients."""
 
 from __future__ import annotations
 
