@@ -180,6 +180,22 @@ def test_a_handler_that_fails_and_a_quarantined_charge_are_said_at_the_top_and_i
     assert "Refund £" not in told
 
 
+def test_the_alarms_link_lists_only_what_needs_somebody(shop: Shop) -> None:
+    sold(shop, "1042")
+    sold(shop, "1043")
+    with shop.rt.db.write() as connection:
+        connection.execute(
+            sa.text("UPDATE encore_charges SET quarantine_reason = 'amount_mismatch' WHERE order_ref = '1043'")
+        )
+
+    [link] = re.findall(r'href="([^"]+)">Show it', get(shop).text)
+    told = text_of(get(shop, unescape(link)))
+
+    assert link.endswith("#decisions")
+    assert "Decisions that need you" in told
+    assert "1043" in told and "1042" not in told
+
+
 def test_a_search_finds_the_order_and_only_it(shop: Shop) -> None:
     sold(shop, "1042")
     sold(shop, "1043")

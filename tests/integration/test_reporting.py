@@ -283,3 +283,25 @@ def test_an_order_whose_page_was_never_opened_is_known_but_undecided(shop: Shop)
     shop.pay("1042")
     told = report(shop, order_ref="1042")
     assert (told.order_known, told.entries, told.any_order, told.any_decision) == (True, [], True, False)
+
+
+def test_what_needs_somebody_can_be_listed_alone_however_old(any_shop: Shop) -> None:
+    shop = any_shop
+
+    @shop.encore.on("charge_succeeded")
+    def broken(event: Any) -> None:
+        if event.order_ref == "stuck":
+            raise RuntimeError("no")
+
+    for order_ref in ("fine", "stuck", "odd"):
+        shop.accept(offer(shop, order_ref))
+    shop.sweep()
+    with shop.rt.db.write() as connection:
+        connection.execute(
+            sa.text("UPDATE encore_charges SET quarantine_reason = 'amount_mismatch' WHERE order_ref = 'odd'")
+        )
+    shop.clock.advance(days=400)
+
+    told = report(shop, Period.WEEK, needing_somebody=True)
+
+    assert sorted(entry.order_ref for entry in told.entries) == ["odd", "stuck"]

@@ -97,7 +97,7 @@ class Report:
         since: When the period begins; ``None`` when it is all time.
         funnels: One per currency.
         without_offer: (ineligible or error, why, how many decisions).
-        entries: Of the period; of one order only when one was searched for.
+        entries: Of the period, or of any time when an order was searched for or only what needs somebody.
         older: Cursor of the next page; ``None`` on the last one.
         order_known: The searched order was recorded, whether or not there is a decision about it.
         quarantined: Charges somebody has to look at, of all time.
@@ -117,11 +117,19 @@ class Report:
     stuck_messages: int
 
 
-def report(rt: Runtime, *, period: Period, order_ref: str | None = None, after: Place | None = None) -> Report:
+def report(
+    rt: Runtime,
+    *,
+    period: Period,
+    order_ref: str | None = None,
+    needing_somebody: bool = False,
+    after: Place | None = None,
+) -> Report:
     """Everything the dashboard shows. Changes nothing.
 
     Args:
         order_ref: Search the list for this order, at any time; figures still are of the period.
+        needing_somebody: List only what is quarantined or undelivered, of any time.
         after: Where the list begins; ``None`` at the newest.
     """
     now, since = rt.clock(), period.begins(rt)
@@ -132,6 +140,7 @@ def report(rt: Runtime, *, period: Period, order_ref: str | None = None, after: 
             account=rt.account,
             since=since,
             order_ref=order_ref,
+            needing_somebody=needing_somebody,
             after=after,
             limit=PAGE_SIZE + 1,
             now=now,

@@ -90,6 +90,7 @@ def recent(
     account: str,
     since: datetime | None,
     order_ref: str | None,
+    needing_somebody: bool,
     after: Place | None,
     limit: int,
     now: datetime,
@@ -98,6 +99,7 @@ def recent(
 
     Args:
         order_ref: Only of this order, and then of any time.
+        needing_somebody: Only with a quarantined charge or such a message, and then of any time.
     """
     stuck = outbox.alias("stuck")
     first_stuck = (
@@ -144,6 +146,8 @@ def recent(
     )
     if order_ref is not None:
         statement = statement.where(decisions.c.order_ref == order_ref)
+    elif needing_somebody:
+        statement = statement.where(sa.or_(charges.c.quarantine_reason != "", stuck.c.id.is_not(None)))
     elif since is not None:
         statement = statement.where(decisions.c.decided_at >= since)
     if after is not None:

@@ -41,6 +41,10 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
+#: The list's place on the page, and the value of ``only`` that leaves in it what needs somebody.
+LIST = "decisions"
+NEEDING_SOMEBODY = "needing-somebody"
+
 #: As wide as ``encore_refunds.actor``.
 LONGEST_ACTOR = 200
 
@@ -97,7 +101,10 @@ def overview() -> Response:
     if cursor and after is None:
         notices.append(("There is no such page of the list; this is the newest.", words.Tone.WAIT))
     order_ref = _searched()
-    report = reporting.report(app.runtime, period=period, order_ref=order_ref or None, after=after)
+    needing = not order_ref and request.args.get("only") == NEEDING_SOMEBODY
+    report = reporting.report(
+        app.runtime, period=period, order_ref=order_ref or None, needing_somebody=needing, after=after
+    )
     for entry in report.entries:
         if entry.id == request.args.get("refund") and entry.amount is not None:
             notices.insert(0, words.refund_told(entry, _say.money(entry.amount)))
@@ -108,8 +115,16 @@ def overview() -> Response:
         order_ref=order_ref,
         paged=after is not None,
         period_url=lambda one: _overview_url(period=one, order_ref=order_ref),
-        older_url=_overview_url(period=period, order_ref=order_ref, after=report.older),
-        list_url=_overview_url(period=period),
+        needing=needing,
+        needing_url=_overview_url(period=period, only=NEEDING_SOMEBODY, _anchor=LIST),
+        older_url=_overview_url(
+            period=period,
+            order_ref=order_ref,
+            only=NEEDING_SOMEBODY if needing else None,
+            after=report.older,
+            _anchor=LIST,
+        ),
+        list_url=_overview_url(period=period, _anchor=LIST),
         refund_url=lambda entry: url_for(f"{NAME}.confirm_refund", charge_ref=entry.id, period=period.value),
         can_refund=lambda entry: _can_refund(app.runtime, entry),
         seal=_seal(app).issue(g.encore_actor),
@@ -234,8 +249,9 @@ def _searched() -> str:
     return typed[:LONGEST_ACTOR]
 
 
-def _overview_url(*, period: Period, order_ref: str = "", after: str | None = None, refund: str | None = None) -> str:
-    return url_for(f"{NAME}.overview", period=period.value, order_ref=order_ref or None, after=after, refund=refund)
+def _overview_url(*, period: Period, order_ref: str = "", **more: Any) -> str:
+    """The overview's address; what is ``None`` is left out."""
+    return url_for(f"{NAME}.overview", period=period.value, order_ref=order_ref or None, **more)
 
 
 def _seal(app: AppState) -> FormSeal:

@@ -96,7 +96,7 @@ REASONS = {
     Reason.RANKER_TIMEOUT: "The recommender took longer than ENCORE_DECISION_BUDGET_MS.",
 }
 
-QUARANTINE = "Quarantined: Stripe and Encore disagree about this charge, so nothing automatic happens to it any more."
+QUARANTINE = "Quarantined: Stripe and Encore disagree about it, so nothing automatic happens to it any more."
 
 
 def happened(entry: Entry) -> tuple[str, str, Tone]:
