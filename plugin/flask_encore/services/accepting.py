@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flask_encore.domain.charges import Charge, ChargeStatus
@@ -13,6 +13,7 @@ from flask_encore.services import charging, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, charges, decisions
+from flask_encore.store.database import StoreError
 
 
 class Busy(Exception):
@@ -87,12 +88,20 @@ def accept(rt: Runtime, offer_id: str, *, return_url: str) -> Charge | None:
     if not rt.accepts.acquire(blocking=False):
         rt.counts.add("accept_busy")
         raise Busy
+    charge: Charge | None = None
     try:
         token = uuid.uuid4().hex
         charge = _claim(rt, offer_id, token)
         if charge is None:
             return None
         return charging.drive(rt, charge, token=token, source="accept", resuming=False, return_url=return_url)
+    except StoreError:
+        if charge is None:
+            raise
+        # The claim stands and the bank may have been asked: the sweeper finds out, and the shopper is told so.
+        rt.counts.add("charge_unknown")
+        logger.exception("charge %s: its progress could not be written", charge.id)
+        return replace(charge, status=ChargeStatus.UNKNOWN)
     finally:
         rt.accepts.release()
 

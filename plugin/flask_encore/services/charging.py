@@ -16,7 +16,7 @@ from flask_encore.domain.charges import Charge, ChargeStatus, sources
 from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.ports import Gateway, IntentRequest, IntentSnapshot, IntentStatus
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import METADATA_KEY, cancel_unborn, settle
+from flask_encore.services.settling import METADATA_KEY, cancel_unborn, disagreement, outcome_of, settle
 from flask_encore.store import charges
 
 #: Longer than three Stripe calls at their longest (3 s to connect, 20 s to read each), so that a worker that is merely
@@ -31,8 +31,12 @@ CLOCK_SKEW = timedelta(minutes=10)
 MAX_ATTEMPTS = 5
 
 
+#: After a click without an answer.
+ASK_SOON = timedelta(seconds=5)
+
+
 class _Overtaken(Exception):
-    """Another worker committed its intent first; ours, if it is another, is never confirmed (invariant I2)."""
+    """Another worker was quicker, or the alarm went off: what we have in hand is not confirmed (invariant I2)."""
 
     def __init__(self, charge: Charge) -> None:
         super().__init__(charge.id)
@@ -44,7 +48,8 @@ def keys(charge: Charge) -> dict[str, str]:
     return {
         "create": f"encore:{charge.id}:create:{charge.epoch}",
         "confirm": f"encore:{charge.id}:confirm:{charge.attempt}",
-        "cancel": f"encore:{charge.id}:cancel",
+        # Begun anew with every look at the row: a stored failure must not answer for a day. Cancelling twice is once.
+        "cancel": f"encore:{charge.id}:cancel:{int(charge.updated_at.timestamp() * 1e6)}",
     }
 
 
@@ -77,19 +82,18 @@ def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: boo
             intent = gateway.intent(charge.payment_intent_ref)
             if intent.status is IntentStatus.REQUIRES_CONFIRMATION:
                 charge = _open_attempt(rt, charge)
-        if intent.status is IntentStatus.REQUIRES_CONFIRMATION and charge.status is ChargeStatus.CONFIRMING:
+        agreed = not disagreement(charge, intent, livemode=gateway.livemode)
+        if agreed and intent.status is IntentStatus.REQUIRES_CONFIRMATION:
+            # What is not what was accepted is never confirmed; settle quarantines it.
             intent = _confirm(gateway, charge, return_url=return_url)
         return settle(rt, charge, intent, source=source)
     except _Overtaken as overtaken:
         return overtaken.charge
-    except GatewayRefused as error:
-        logger.warning("charge %s refused by Stripe: %s", charge.id, error.code)
-        if charge.payment_intent_ref is None:
-            return cancel_unborn(rt, charge, failure_code=error.code)
-        return _unknown(rt, charge, token=token)
     except GatewayError as error:
-        logger.warning("charge %s: no answer from Stripe (%s)", charge.id, type(error).__name__)
-        return _unknown(rt, charge, token=token)
+        logger.warning("charge %s: %s by Stripe", charge.id, type(error).__name__)
+        if isinstance(error, GatewayRefused) and charge.payment_intent_ref is None:
+            return cancel_unborn(rt, charge, failure_code=error.code)
+        return _unknown(rt, charge, token=None if resuming else token)
 
 
 def cancel(rt: Runtime, charge: Charge, *, source: str) -> Charge:
@@ -108,7 +112,12 @@ def cancel(rt: Runtime, charge: Charge, *, source: str) -> Charge:
         except _Overtaken as overtaken:
             charge = overtaken.charge
     assert charge.payment_intent_ref is not None
-    intent = rt.gateway.cancel_intent(charge.payment_intent_ref, idempotency_key=keys(charge)["cancel"])
+    try:
+        intent = rt.gateway.cancel_intent(charge.payment_intent_ref, idempotency_key=keys(charge)["cancel"])
+    except GatewayUnknown:
+        intent = rt.gateway.intent(charge.payment_intent_ref)
+        if outcome_of(charge, intent) is charge.status:
+            raise  # not executed, or not yet
     return settle(rt, charge, intent, source=source)
 
 
@@ -166,6 +175,8 @@ def _open_attempt(rt: Runtime, charge: Charge) -> Charge:
         )
         current = opened or charges.find(connection, charge.id)
     assert current is not None
+    if opened is None:
+        raise _Overtaken(current)
     return current
 
 
@@ -199,19 +210,28 @@ def _named(gateway: Gateway, charge: Charge) -> list[IntentSnapshot]:
 
 
 def _existing(gateway: Gateway, charge: Charge) -> IntentSnapshot | None:
-    """A PaymentIntent an earlier run created and did not live to commit. Found by list, which is never behind."""
+    """A PaymentIntent an earlier run created and did not live to commit. Found by list, which is never behind.
+
+    One that was paid comes first: a database restored from a backup has forgotten it, the shopper has not.
+    """
     alive = [intent for intent in _named(gateway, charge) if intent.status is not IntentStatus.CANCELED]
-    return min(alive, key=lambda intent: (intent.created, intent.ref)) if alive else None
+    order = {IntentStatus.SUCCEEDED: 0, IntentStatus.PROCESSING: 1}
+    return min(alive, key=lambda intent: (order.get(intent.status, 2), intent.created, intent.ref), default=None)
 
 
-def _unknown(rt: Runtime, charge: Charge, *, token: str) -> Charge:
-    """Write that nobody knows, give the lease back, and let recovering ask soon."""
+def _unknown(rt: Runtime, charge: Charge, *, token: str | None) -> Charge:
+    """Write that nobody knows, and let recovering ask soon.
+
+    Args:
+        token: The lease to give back; ``None`` when whoever has it says when to look again.
+    """
     now = rt.clock()
     with rt.db.write() as connection:
         marked = charges.move(
             connection, charge, to=ChargeStatus.UNKNOWN, sources=sources(ChargeStatus.UNKNOWN), now=now
         )
-        charges.postpone(connection, charge.id, token=token, next_run_at=now + timedelta(seconds=5), now=now)
+        if token is not None:
+            charges.postpone(connection, charge.id, token=token, next_run_at=now + ASK_SOON, now=now)
         current = marked or charges.find(connection, charge.id)
     assert current is not None
     rt.counts.add("charge_unknown")

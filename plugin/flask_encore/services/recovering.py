@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask_encore.domain.charges import Charge, ChargeStatus
-from flask_encore.domain.errors import GatewayError
+from flask_encore.domain.errors import GatewayError, GatewayRefused
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import GatewayEvent
 from flask_encore.services import charging, delivering, recording, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import AlreadySeen, after_commit, record_event, settle
+from flask_encore.services.settling import AlreadySeen, after_commit, last_look, quarantine, record_event, settle
 from flask_encore.store import charges, events, outbox
 
 #: How long an accepted offer whose outcome is unknown is still carried through: a Friday's bad deploy plus the
@@ -53,9 +53,14 @@ def sweep(rt: Runtime, *, return_url: str = "") -> Swept:
         with rt.db.read() as connection:
             due = charges.due(connection, account=rt.account, now=rt.clock(), limit=BATCH)
         for charge_id in due:
-            seen += look(rt, charge_id, source="sweeper", return_url=return_url) is not None
-    verified = recording.verify_later(rt)
+            try:
+                seen += look(rt, charge_id, source="sweeper", return_url=return_url) is not None
+            except Exception:
+                # One bad row keeps its lease for a while; the others, and the messages, must not wait for it.
+                rt.counts.add("look_failed")
+                logger.exception("the sweeper could not look at charge %s", charge_id)
     delivered = delivering.deliver(rt)
+    verified = recording.verify_later(rt)
     with rt.db.write() as connection:
         events.beat(connection, HEARTBEAT, now=rt.clock())
     return Swept(charges=seen, payments=verified, delivered=delivered)
@@ -84,6 +89,9 @@ def look(rt: Runtime, charge_id: str, *, source: str, return_url: str) -> Charge
     except GatewayError as error:
         logger.warning("charge %s: Stripe gave no answer to the %s (%s)", charge_id, source, type(error).__name__)
         current = charge
+        if isinstance(error, GatewayRefused) and now - charge.accepted_at > RECOVER_FOR:
+            # It will be refused tomorrow as well (another key, an object that is gone): somebody has to look.
+            current = quarantine(rt, charge, reason=f"refused_{error.code}"[:80])
     with rt.db.write() as connection:
         # Whoever settled it gave the lease back and said when to look again; then this changes nothing.
         charges.postpone(connection, charge_id, token=token, next_run_at=next_run_at, now=now)
@@ -114,10 +122,12 @@ def _one(rt: Runtime, charge: Charge, *, token: str, source: str, return_url: st
         case ChargeStatus.ACTION_REQUIRED | ChargeStatus.FAILED | ChargeStatus.PROCESSING:
             assert charge.payment_intent_ref is not None
             return settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source=source)
-        case ChargeStatus.SUCCEEDED:
+        case ChargeStatus.SUCCEEDED if charge.hold_released_at is None:
             return _release_hold(rt, charge)
         case ChargeStatus.REFUNDING:
             return refunding.resume(rt, charge)
+    if charge.epoch:
+        charging.cancel_orphans(rt, charge)
     return charge
 
 
@@ -125,15 +135,13 @@ def _release_hold(rt: Runtime, charge: Charge) -> Charge:
     """The time to undo is over: tell the merchant to fulfil, once. Undo is refused from this commit on."""
     now = rt.clock()
     with rt.db.write() as connection:
-        released = charges.release_hold(connection, charge, now=now)
+        released = charges.release_hold(connection, charge, next_run_at=last_look(charge, now), now=now)
         if released is not None:
             told = ChargeEvent.of(EventKind.HOLD_RELEASED, released, at=now)
             outbox.add(connection, told, released, now=now)
     if released is None:
         return charge
     after_commit(rt, told)
-    if charge.epoch:
-        charging.cancel_orphans(rt, charge)
     return released
 
 
@@ -148,18 +156,15 @@ def receive(rt: Runtime, event: GatewayEvent) -> str:
     if event.livemode != rt.gateway.livemode or (event.account or "") != rt.account:
         return "ignored"
     with rt.db.read() as connection:
-        if events.seen(connection, event, account=rt.account):
-            return "duplicate"
-        charge = (
-            charges.find_by_intent(connection, event.payment_intent_ref, account=rt.account)
-            if event.payment_intent_ref
-            else None
-        )
-    if charge is None:
+        found = charges.of_event(connection, event, account=rt.account) if event.payment_intent_ref else None
+    if found is None:
         # The shop's own payments come this way too, and an intent we created and did not commit (the sweeper's).
         if event.charge_ref:
             rt.wake()
         return _note(rt, event)
+    charge, seen = found
+    if seen:
+        return "duplicate"
     try:
         if event.type.startswith(("charge.refund", "refund.")):
             assert charge.payment_intent_ref is not None

@@ -15,7 +15,7 @@ from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import GatewayEvent, RefundSnapshot
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import METADATA_KEY, after_commit, record_event, tell
+from flask_encore.services.settling import METADATA_KEY, after_commit, last_look, record_event, tell
 from flask_encore.store import catalog, charges, outbox, refunds
 
 #: A bank that takes a refund as "pending" answers in days; asking once an hour is plenty beside the webhook.
@@ -199,7 +199,7 @@ def _add_up(connection: Any, charge: Charge, rows: Sequence[Mapping[Any, Any]], 
             to=ChargeStatus.REFUNDED,
             sources=sources(ChargeStatus.REFUNDED),
             now=now,
-            next_run_at=None,
+            next_run_at=last_look(charge, now),
             lease_token=None,
             lease_until=None,
         )

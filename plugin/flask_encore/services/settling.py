@@ -93,12 +93,18 @@ def settle(
             if status is ChargeStatus.CANCELED:
                 catalog.release(connection, charge.sku, charge.quantity)
             told = tell(connection, moved, now)
-        record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
         current = moved or charges.find(connection, charge.id)
-    assert current is not None
-    if moved is None:
-        return _not_moved(rt, current, status)
-    logger.info("charge %s -> %s by %s", charge.id, status, source)
+        assert current is not None
+        if moved is None and judge(current.status, status) is Verdict.DOUBLE_PAYMENT:
+            moved, told = _alarm(connection, current, reason="paid_after_cancel", now=now)
+        record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
+    if moved is None and judge(current.status, status) is Verdict.ILLEGAL:
+        rt.counts.add("illegal_transition")
+        logger.error("%s", IllegalTransition(f"charge {current.id}: {current.status} -> {status}"))
+    elif moved is not None:
+        logger.info("charge %s -> %s by %s", charge.id, moved.status, source)
+        current = moved
+    _raise_alarm(rt, told)
     after_commit(rt, told)
     return current
 
@@ -115,7 +121,7 @@ def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
             sources={ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN},
             now=now,
             failure_code=failure_code[:80],
-            next_run_at=None,
+            next_run_at=last_look(charge, now),
             lease_token=None,
             lease_until=None,
         )
@@ -131,19 +137,35 @@ def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
 def quarantine(rt: Runtime, charge: Charge, *, reason: str, event: GatewayEvent | None = None) -> Charge:
     """Stop everything automatic about *charge* and raise the alarm. Its status stays what it is."""
     now = rt.clock()
-    told = None
     with rt.db.write() as connection:
         record_event(connection, rt, event, now, effect="quarantined")
-        marked = charges.quarantine(connection, charge.id, reason=reason, now=now)
-        if marked is not None:
-            told = ChargeEvent.of(EventKind.CHARGE_QUARANTINED, marked, at=now, detail=reason)
-            outbox.add(connection, told, marked, now=now)
+        marked, told = _alarm(connection, charge, reason=reason, now=now)
         current = marked or charges.find(connection, charge.id)
     assert current is not None
-    rt.counts.add("charge_quarantined")
-    logger.critical("charge %s quarantined: %s", charge.id, reason)
+    _raise_alarm(rt, told)
     after_commit(rt, told)
     return current
+
+
+def _alarm(connection: Any, charge: Charge, *, reason: str, now: datetime) -> tuple[Charge | None, ChargeEvent | None]:
+    """Quarantine, in the transaction that found out; nothing when it already is."""
+    marked = charges.quarantine(connection, charge.id, reason=reason, now=now)
+    if marked is None:
+        return None, None
+    told = ChargeEvent.of(EventKind.CHARGE_QUARANTINED, marked, at=now, detail=reason)
+    outbox.add(connection, told, marked, now=now)
+    return marked, told
+
+
+def _raise_alarm(rt: Runtime, told: ChargeEvent | None) -> None:
+    if told is not None and told.kind is EventKind.CHARGE_QUARANTINED:
+        rt.counts.add("charge_quarantined")
+        logger.critical("charge %s quarantined: %s", told.charge_ref, told.detail)
+
+
+def last_look(charge: Charge, now: datetime) -> datetime | None:
+    """When an ended charge is looked at once more, for PaymentIntents that creating it anew may have left behind."""
+    return now if charge.epoch else None
 
 
 def _columns(
@@ -160,7 +182,8 @@ def _columns(
             undo_until = now + timedelta(seconds=rt.settings.undo_seconds)
             return values | {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
         case ChargeStatus.CANCELED:
-            return values | {"next_run_at": None, "failure_code": intent.failure_code[:80] or charge.failure_code}
+            failure_code = intent.failure_code[:80] or charge.failure_code
+            return values | {"next_run_at": last_look(charge, now), "failure_code": failure_code}
         case ChargeStatus.FAILED | ChargeStatus.ACTION_REQUIRED:
             # The sweeper's business only when the shopper's time is over.
             return values | {"next_run_at": max(charge.expires_at, now + ASK_AGAIN)}
@@ -182,17 +205,6 @@ def record_event(
 ) -> None:
     if event is not None and not events.record(connection, event, account=rt.account, effect=effect, now=now):
         raise AlreadySeen
-
-
-def _not_moved(rt: Runtime, current: Charge, reported: ChargeStatus) -> Charge:
-    match judge(current.status, reported):
-        case Verdict.DOUBLE_PAYMENT:
-            return quarantine(rt, current, reason="paid_after_cancel")
-        case Verdict.ILLEGAL:
-            rt.counts.add("illegal_transition")
-            error = IllegalTransition(f"charge {current.id}: {current.status} -> {reported}")
-            logger.error("%s", error)
-    return current
 
 
 def after_commit(rt: Runtime, *told: ChargeEvent | None) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome
-from flask_encore.store.models import Instant, charges, decisions, orders
+from flask_encore.domain.ports import GatewayEvent
+from flask_encore.store.models import Instant, charges, decisions, events, orders
 
 _CLAIM_COLUMNS: dict[str, Any] = {
     "id": decisions.c.id,
@@ -69,9 +70,12 @@ _CLAIM = (
 )
 
 _BY_ID = sa.select(charges).where(charges.c.id == sa.bindparam("of_id"))
-_BY_INTENT = sa.select(charges).where(
-    charges.c.account == sa.bindparam("of_account"), charges.c.payment_intent_ref == sa.bindparam("ref")
-)
+_BY_INTENT = sa.select(
+    charges,
+    sa.exists()
+    .where(events.c.account == sa.bindparam("of_account"), events.c.event_id == sa.bindparam("event_id"))
+    .label("event_seen"),
+).where(charges.c.account == sa.bindparam("of_account"), charges.c.payment_intent_ref == sa.bindparam("ref"))
 
 
 def claim(
@@ -111,10 +115,11 @@ def find(connection: sa.Connection, id: str) -> Charge | None:
     return None if row is None else charge_of(row)
 
 
-def find_by_intent(connection: sa.Connection, ref: str, *, account: str) -> Charge | None:
-    """The charge whose committed PaymentIntent is *ref*, or ``None``."""
-    row = connection.execute(_BY_INTENT, {"ref": ref, "of_account": account}).mappings().first()
-    return None if row is None else charge_of(row)
+def of_event(connection: sa.Connection, event: GatewayEvent, *, account: str) -> tuple[Charge, bool] | None:
+    """The charge whose committed PaymentIntent *event* is about, and whether its effect is committed already."""
+    values = {"ref": event.payment_intent_ref, "event_id": event.id, "of_account": account}
+    row = connection.execute(_BY_INTENT, values).mappings().first()
+    return None if row is None else (charge_of(row), bool(row["event_seen"]))
 
 
 def commit_intent(connection: sa.Connection, id: str, ref: str, *, confirming: bool, now: datetime) -> Charge | None:
@@ -309,7 +314,9 @@ def charge_of(row: Mapping[Any, Any]) -> Charge:
     )
 
 
-def release_hold(connection: sa.Connection, charge: Charge, *, now: datetime) -> Charge | None:
+def release_hold(
+    connection: sa.Connection, charge: Charge, *, next_run_at: datetime | None, now: datetime
+) -> Charge | None:
     """Write that the merchant may fulfil. ``None``: told before, undone meanwhile, or still undoable."""
     return _returning(
         connection,
@@ -321,5 +328,5 @@ def release_hold(connection: sa.Connection, charge: Charge, *, now: datetime) ->
             charges.c.undo_until <= now,
             charges.c.quarantine_reason == "",
         )
-        .values(hold_released_at=now, next_run_at=None, lease_token=None, lease_until=None, updated_at=now),
+        .values(hold_released_at=now, next_run_at=next_run_at, lease_token=None, lease_until=None, updated_at=now),
     )

@@ -11,16 +11,8 @@ from flask_encore.domain.ports import GatewayEvent
 from flask_encore.store.models import events, heartbeats
 
 _INSERT = insert(events).on_conflict_do_nothing().returning(events.c.event_id)
-_SEEN = sa.select(events.c.event_id).where(
-    events.c.account == sa.bindparam("account"), events.c.event_id == sa.bindparam("event_id")
-)
 _BEAT = insert(heartbeats)
 _BEAT = _BEAT.on_conflict_do_update(index_elements=["name"], set_={"at": _BEAT.excluded.at})
-
-
-def seen(connection: sa.Connection, event: GatewayEvent, *, account: str) -> bool:
-    """Whether the effect of *event* is committed."""
-    return connection.execute(_SEEN, {"account": account, "event_id": event.id}).first() is not None
 
 
 def record(connection: sa.Connection, event: GatewayEvent, *, account: str, effect: str, now: datetime) -> bool:
