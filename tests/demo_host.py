@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from flask.testing import FlaskClient
 from hosts import closed_port
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from flask_encore.demo.app import create_app
@@ -89,6 +91,20 @@ def open_shop(instance: Path) -> Iterator[Visit]:
         yield Visit(app=app, shop=shop, client=app.test_client(), stripe=stripe, clock=clock)
         with app.app_context():
             shop.encore.runtime.db.dispose()
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The app on a free port of 127.0.0.1; its address, without a slash at the end."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def stocked_instance(folder: Path) -> Path:

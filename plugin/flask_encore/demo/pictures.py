@@ -42,7 +42,8 @@ _SYNONYMS = {
     "sepia": "walnut", "zinc": "grey", "dove": "grey", "storm": "slate", "heather": "lavender", "damson": "plum",
     "blackcurrant": "plum", "rhubarb": "rose", "beetroot": "oxblood", "tomato": "red", "gooseberry": "moss",
     "quince": "orange", "marmalade": "orange", "jasmine": "sage", "chamomile": "lemon", "rosehip": "red",
-    "peppermint": "green", "ginger": "mustard", "verbena": "lemon", "rooibos": "rust", "nettle": "forest",
+    "matcha": "moss", "sencha": "green", "hojicha": "rust", "genmaicha": "mustard", "assam": "rust",
+    "darjeeling": "copper", "lapsang": "slate", "bamboo": "oat", "terracotta": "rust", "peppermint": "green", "ginger": "mustard", "verbena": "lemon", "rooibos": "rust", "nettle": "forest",
 }  # fmt: skip
 
 #: For a shop whose products name no shape: the first word found in the title tells what to draw.
