@@ -34,7 +34,7 @@ demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080, DATA=orders.cs
 	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)")
 
 test: .venv/.develops ## run every test (ARGS="tests/unit -k money" for some)
-	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n 2)
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --maxprocesses 4)
 
 lint: .venv/.develops ## check style, types and who may import whom
 	@$(BIN)/ruff check
@@ -49,7 +49,7 @@ wheel: .venv/.develops ## build the wheel and the sdist into dist/ and check wha
 
 cover: .venv/.develops ## run every test and list the lines none of them reaches
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	@$(BIN)/coverage run -m pytest -n auto --maxprocesses 4 $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
