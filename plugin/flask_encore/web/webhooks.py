@@ -30,7 +30,8 @@ def receive() -> tuple[Response, int]:
         return jsonify(error="Encore has no Stripe key; set ENCORE_STRIPE_SECRET_KEY."), 503
     if (request.content_length or 0) > MAX_BODY:
         return jsonify(error=f"The body is larger than {MAX_BODY} bytes."), 413
-    body = request.stream.read(MAX_BODY + 1)
+    # A host that reads every body first leaves the stream empty and the body in the request's own cache.
+    body = request.get_data() if request.content_length is not None else request.stream.read(MAX_BODY + 1)
     if len(body) > MAX_BODY:
         return jsonify(error=f"The body is larger than {MAX_BODY} bytes."), 413
     try:
