@@ -214,7 +214,13 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
     made: list[Shop] = []
 
     def make(
-        database_uri: str | None = None, *, ranker: Any = None, engine: Any = None, upgrade: bool = True, **config: Any
+        database_uri: str | None = None,
+        *,
+        ranker: Any = None,
+        trained: bool = False,
+        engine: Any = None,
+        upgrade: bool = True,
+        **config: Any,
     ) -> Shop:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
         app.config |= {
@@ -242,7 +248,7 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
             app,
             clock=clock,
             engine=engine,
-            ranker=ranker or FixedRanker("mug", "tea"),
+            ranker=None if trained else ranker or FixedRanker("mug", "tea"),
             admin_guard=lambda: "merchant",
         )
         for kind in ("charge_succeeded", "charge_failed", "charge_canceled", "charge_refunded", "hold_released"):

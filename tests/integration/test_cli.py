@@ -11,6 +11,7 @@ from click.testing import Result
 from conftest import Shop, ShopFactory
 
 from flask_encore.cli import cli
+from flask_encore.testing import FrozenClock
 
 PRODUCTS = """sku,title,price,stock,category
 mug,Enamel mug,12.90,40,Kitchen
@@ -183,3 +184,18 @@ def test_an_app_without_encore_says_so() -> None:
 
     assert result.exit_code == 1
     assert "call encore.init_app(app)" in result.output
+
+
+def test_doctor_says_how_old_a_model_is(make_shop: ShopFactory, clock: FrozenClock, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    shop = make_shop(trained=True)
+    before = findings(shop)["model"][0]["found"]
+    run(shop, "import", "orders", str(tmp_path / "orders.csv"), "--currency", "gbp")
+    run(shop, "train")
+    shop = make_shop(trained=True)
+    clock.advance(days=31)
+
+    model = findings(shop)["model"][0]
+
+    assert before == "there is none yet"
+    assert (model["severity"], model["found"], model["fix"]) == ("warning", "31 days old", "Run: flask encore train")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
@@ -30,6 +30,21 @@ class Ranker(Protocol):
 
     def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
         """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say."""
+        ...
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A ranker that can be asked how it is. The trained one can; a shop's own need not."""
+
+    @property
+    def problem(self) -> str:
+        """Why the newest model is not in use, as a sentence with the fix; empty when all is well."""
+        ...
+
+    @property
+    def trained_at(self) -> datetime | None:
+        """When the model in use was trained; ``None`` without one."""
         ...
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from encore_recommender.model import CoPurchaseModel
@@ -52,6 +53,12 @@ class CoPurchaseRanker:
         """Name of the model in use; empty when nothing was trained."""
         self._follow()
         return self._model.version if self._model is not None else ""
+
+    @property
+    def trained_at(self) -> datetime | None:
+        """When the model in use was trained, as its name says; ``None`` without one."""
+        version = self.version
+        return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if version else None
 
     @property
     def problem(self) -> str:
@@ -104,7 +111,8 @@ class CoPurchaseRanker:
         except ModelRefused as refusal:
             if str(refusal) != self._problem:
                 kept = f"keeping {self._model.version}" if self._model is not None else "ranking nothing"
-                _log.warning("%s (%s)", refusal, kept)
+                # A shop that never trained is new, not broken; the decision log and doctor tell it what to do.
+                _log.log(logging.INFO if self._stamp is None else logging.WARNING, "%s (%s)", refusal, kept)
             self._problem = str(refusal)
         else:
             self._problem = ""

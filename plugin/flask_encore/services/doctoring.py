@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask_encore.domain.errors import GatewayError
 from flask_encore.domain.offers import Reason
+from flask_encore.domain.ports import Inspectable
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, events, history, migrations, orders, outbox
@@ -170,13 +171,15 @@ def _data(rt: Runtime) -> Iterator[Finding]:
     else:
         yield Finding(severity="ok", subject="catalogue", found=f"{products:,} products")
     yield Finding(severity="ok", subject="order history", found=f"{past:,} orders, {lines:,} lines")
-    version, problem = rt.ranker.version, str(getattr(rt.ranker, "problem", ""))
-    trained_at = getattr(rt.ranker, "trained_at", None)
-    if problem:
-        yield Finding(severity="problem", subject="model", found=problem, fix="Run: flask encore train")
-    elif not version:
+    version = rt.ranker.version
+    problem, trained_at = (
+        (rt.ranker.problem, rt.ranker.trained_at) if isinstance(rt.ranker, Inspectable) else ("", None)
+    )
+    if not version:
         yield Finding(severity="problem", subject="model", found="there is none yet", fix="Run: flask encore train")
-    elif isinstance(trained_at, datetime) and rt.clock() - trained_at > MODEL_AGE:
+    elif problem:
+        yield Finding(severity="problem", subject="model", found=problem, fix="Run: flask encore train")
+    elif trained_at is not None and rt.clock() - trained_at > MODEL_AGE:
         age = (rt.clock() - trained_at).days
         yield Finding(severity="warning", subject="model", found=f"{age} days old", fix="Run: flask encore train")
     else:

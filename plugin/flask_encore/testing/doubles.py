@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from flask_encore.domain.offers import Candidate
 
@@ -11,6 +11,7 @@ from flask_encore.domain.offers import Candidate
 class FrozenClock:
     """A clock that moves when told to.
 
+    >>> from datetime import UTC
     >>> clock = FrozenClock(datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
     >>> clock.advance(minutes=30)
     >>> clock().isoformat()
