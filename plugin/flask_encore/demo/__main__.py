@@ -24,7 +24,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from flask_encore.demo import catalogue, till
 from flask_encore.demo.app import create_app
 from flask_encore.demo.checkout import CheckoutUnavailable, StripeAccess
-from flask_encore.demo.shop import KEY, Shop
+from flask_encore.demo.shop import Shop, shop
 from flask_encore.demo.stock import ensure_stocked
 from flask_encore.domain.errors import EncoreError
 from flask_encore.services.runtime import utc_now
@@ -98,25 +98,37 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
             js_url=simulator.stripe_js_url,
             webhook_secrets=(WEBHOOK_SECRET,),
         )
-    # An empty shop has no model yet; that is no news to whoever is about to train one.
-    logging.getLogger("flask_encore.ranking").setLevel(logging.ERROR)
-    app = create_app(instance=instance, stripe=access, config={"ENCORE_TIME_ZONE": local_zone(environ)})
+    app = _stocked(instance, access, zone=local_zone(environ), data=data)
     server = _bind(app, options.port)
     stack.callback(server.server_close)
     if simulator is not None:
         simulator.add_webhook(f"http://{HOST}:{server.port}/encore/stripe/webhook", WEBHOOK_SECRET)
-    # Served from now on, so that the ready-made order's webhook finds somebody at home.
+    # Served before the ready-made order is paid, so that its webhook finds somebody at home.
     thread = threading.Thread(target=server.serve_forever, name="shop", daemon=True)
+    thread.start()
+    stack.callback(server.shutdown)
     with app.app_context():
-        shop: Shop = app.extensions[KEY]
-        ensure_stocked(shop, data=data, now=utc_now(), tell=lambda line: click.echo(f"  {line}"), bar=_bar)
-        logging.getLogger("flask_encore.ranking").setLevel(logging.NOTSET)
-        thread.start()
-        stack.callback(server.shutdown)
-        for line in _signboard(shop, f"http://{HOST}:{server.port}", wanted=options.port, port=server.port):
+        for line in _signboard(shop(), f"http://{HOST}:{server.port}", wanted=options.port, port=server.port):
             click.echo(line)
     thread.join()
     return 0
+
+
+def _stocked(instance: Path, access: StripeAccess, *, zone: str, data: Path | None) -> Flask:
+    """The shop with goods on its shelves and a model at hand."""
+    config = {"ENCORE_TIME_ZONE": zone}
+    # An empty shop has no model yet; that is no news to whoever is about to train one.
+    ranking = logging.getLogger("flask_encore.ranking")
+    ranking.setLevel(logging.ERROR)
+    app = create_app(instance=instance, stripe=access, config=config)
+    ranking.setLevel(logging.NOTSET)
+    with app.app_context():
+        stocked = ensure_stocked(shop(), data=data, now=utc_now(), tell=lambda line: click.echo(f"  {line}"), bar=_bar)
+        if not stocked.fresh:
+            return app
+        shop().encore.runtime.db.dispose()
+    # A running app notices a new model within a second; one opened after the training has it at once.
+    return create_app(instance=instance, stripe=access, config=config)
 
 
 def stripe_access(environ: Mapping[str, str]) -> StripeAccess | None:
@@ -194,8 +206,8 @@ def _bind(app: Flask, wanted: int) -> BaseWSGIServer:
     raise Closed(f"ports {wanted} to {wanted + PORTS_TRIED - 1} are all taken; name another --port.")
 
 
-def _signboard(shop: Shop, url: str, *, wanted: int, port: int) -> Iterator[str]:
-    order_ref = till.make_sample(_sample_skus(shop), now=utc_now())
+def _signboard(here: Shop, url: str, *, wanted: int, port: int) -> Iterator[str]:
+    order_ref = till.make_sample(_sample_skus(here), now=utc_now())
     yield ""
     yield "  " + click.style("Pottle & Quill is open.", bold=True)
     yield ""
@@ -203,8 +215,8 @@ def _signboard(shop: Shop, url: str, *, wanted: int, port: int) -> Iterator[str]
     yield _line("Thank-you", f"{url}/sample/{till.link('sample', order_ref)}")
     yield _line("Dashboard", f"{url}/merchant/{till.link('merchant', 'merchant')}", "works once, for 15 minutes")
     yield _line("Test card", "4242 4242 4242 4242", "any future date, any three digits; more on the basket page")
-    if shop.access.simulated:
-        yield _line("Stripe", f"simulated on {shop.access.api_base}", "no account, no network, no money")
+    if here.access.simulated:
+        yield _line("Stripe", f"simulated on {here.access.api_base}", "no account, no network, no money")
     else:
         yield _line(
             "Stripe",
@@ -222,11 +234,11 @@ def _line(name: str, value: str, remark: str = "") -> str:
     return f"  {name:<11}{value}" + (f"  ({remark})" if remark else "")
 
 
-def _sample_skus(shop: Shop) -> list[str]:
+def _sample_skus(here: Shop) -> list[str]:
     of_title = {item.product.title: item.product.sku for item in catalogue.products()}
-    ours = shop.books.products_of([of_title[title] for title in SAMPLE])
+    ours = here.books.products_of([of_title[title] for title in SAMPLE])
     in_stock = [item.product.sku for item in ours if item.product.stock]
-    return in_stock or [item.product.sku for item in shop.books.favourites(limit=2)]
+    return in_stock or [item.product.sku for item in here.books.favourites(limit=2)]
 
 
 @contextmanager

@@ -43,10 +43,11 @@ _SYNONYMS = {
     "blackcurrant": "plum", "rhubarb": "rose", "beetroot": "oxblood", "tomato": "red", "gooseberry": "moss",
     "quince": "orange", "marmalade": "orange", "jasmine": "sage", "chamomile": "lemon", "rosehip": "red",
     "matcha": "moss", "sencha": "green", "hojicha": "rust", "genmaicha": "mustard", "assam": "rust",
-    "darjeeling": "copper", "lapsang": "slate", "bamboo": "oat", "terracotta": "rust", "peppermint": "green", "ginger": "mustard", "verbena": "lemon", "rooibos": "rust", "nettle": "forest",
+    "darjeeling": "copper", "lapsang": "slate", "bamboo": "oat", "terracotta": "rust",
+    "peppermint": "green", "ginger": "mustard", "verbena": "lemon", "rooibos": "rust", "nettle": "forest",
 }  # fmt: skip
 
-#: For a shop whose products name no shape: the first word found in the title tells what to draw.
+#: For a shop whose products name no shape: the first word of this list found in the title tells what to draw.
 SHAPE_WORDS = {
     "teapot": "teapot", "tea pot": "teapot", "mug": "mug", "cup": "cup", "saucer": "cup", "kettle": "kettle",
     "cosy": "cosy", "hottie": "cosy", "hot water": "cosy", "t-light": "candle", "lantern": "lantern",
@@ -68,6 +69,7 @@ SHAPE_WORDS = {
     "label": "label", "marker": "label", "plant": "pot", "garden": "trowel", "herb": "pot", "pot": "pot",
     "flower": "pot", "vegetable": "sprout", "watering": "can", "twine": "twine", "string": "twine",
     "bird": "nest", "house": "nest", "seed": "packet", "soap": "soap", "bath": "balm", "brush": "brush",
+    "chalkboard": "board", "cakestand": "bowl", "cake stand": "bowl", "frame": "card", "mirror": "card",
     "coffee": "mug", "tea": "caddy", "hanger": "label", "heart": "bag", "christmas": "candlestick",
 }  # fmt: skip
 
@@ -93,7 +95,13 @@ def picture_url(sku: str) -> str:
 def shape_of(title: str) -> str:
     """The shape that fits *title* best; a parcel when none does."""
     lower = title.lower()
-    return next((shape for word, shape in SHAPE_WORDS.items() if word in lower), PARCEL)
+    return next((shape for word, shape in _shape_patterns() if word.search(lower)), PARCEL)
+
+
+@cache
+def _shape_patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Whole words, in the singular or plural: bunting is no tin."""
+    return [(re.compile(rf"\b{re.escape(word)}(?:e?s)?\b"), shape) for word, shape in SHAPE_WORDS.items()]
 
 
 def palette_of(sku: str, title: str) -> tuple[str, str, str, str]:

@@ -38,7 +38,7 @@ def mount(blueprint: Blueprint) -> None:
 def pay() -> BaseResponse:
     """Write the order down as pending and send the shopper to Stripe."""
     lines = visit.basket_lines()
-    if not lines:
+    if not lines or not visit.total_of(lines).is_chargeable:
         return redirect(url_for("shop.show_basket"), code=303)
     locale = visit.locale()
     order_ref = shop().books.open_order(lines, customer_ref=visit.customer_ref(), locale=locale, now=shop().clock())

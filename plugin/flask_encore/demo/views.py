@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
@@ -12,8 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_encore.demo import till, visit
 from flask_encore.demo.pictures import picture
 from flask_encore.demo.shop import shop
-from flask_encore.domain.money import Money
-from flask_encore.domain.orders import OrderLine
+from flask_encore.domain.money import MINIMUM_CHARGE, Money
 
 #: Products on one page of a shelf, and on the front page: whole rows at two, three and four columns.
 PAGE, FRONT = 24, 12
@@ -100,10 +98,12 @@ def picture_of(sku: str) -> Response:
 def show_basket() -> str:
     """The basket, and under it what paying means for the card."""
     lines = visit.basket_lines()
+    total = visit.total_of(lines) if lines else None
     return render_template(
         "demo/basket.html",
         lines=lines,
-        total=total_of(lines) if lines else None,
+        total=total,
+        least=Money(MINIMUM_CHARGE.get(total.currency, 0), total.currency) if total else None,
         test_cards=TEST_CARDS,
         simulated=shop().access.simulated,
         apology=request.args.get("apology") == "1",
@@ -126,12 +126,6 @@ def change_basket() -> BaseResponse:
 def not_found(_error: HTTPException) -> tuple[str, int]:
     """Whatever is not there, and whatever is not yours."""
     return render_template("demo/not_found.html"), 404
-
-
-def total_of(lines: Sequence[OrderLine]) -> Money:
-    """What *lines* (at least one) cost together."""
-    amounts = [line.unit_price * line.quantity for line in lines]
-    return sum(amounts[1:], amounts[0])
 
 
 def _choose_language() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from flask import request, session
 
 from flask_encore.demo.shop import shop
 from flask_encore.demo.words import LOCALES, locale_of
+from flask_encore.domain.money import Money
 from flask_encore.domain.orders import OrderLine
 
 #: A basket has to fit the session cookie (4 kB), and a shopper's kitchen.
@@ -59,6 +61,12 @@ def basket_lines() -> list[OrderLine]:
         for item in shop().books.products_of(list(held))
         if item.product.stock is None or item.product.stock >= held[item.product.sku]
     ]
+
+
+def total_of(lines: Sequence[OrderLine]) -> Money:
+    """What *lines* (at least one) cost together."""
+    amounts = [line.unit_price * line.quantity for line in lines]
+    return sum(amounts[1:], amounts[0])
 
 
 def customer_ref() -> str:

@@ -79,6 +79,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "Die Zahlungsseite ist nicht erreichbar. Nichts wurde abgebucht, und Ihr Korb ist unverändert.",
         "تعذر الوصول إلى صفحة الدفع. لم يُخصم أي مبلغ وسلتك كما هي.",
     ),
+    "too_small": (
+        "Stripe takes no payment below {least}. Take a little something with it.",
+        "Stripe nimmt keine Zahlung unter {least}. Nehmen Sie eine Kleinigkeit dazu.",
+        "لا تقبل Stripe دفعة أقل من {least}. أضف شيئًا صغيرًا.",
+    ),
     "more": ("More", "Weiter", "المزيد"),
     "earlier": ("Back", "Zurück", "السابق"),
 }

@@ -28,7 +28,9 @@ def test_every_product_names_a_shape_that_exists() -> None:
     [
         ("WHITE HANGING HEART T-LIGHT HOLDER", "candle"),
         ("RED RETROSPOT LUNCH BAG", "bag"),
-        ("REGENCY CAKESTAND 3 TIER", "tin"),
+        ("REGENCY CAKESTAND 3 TIER", "bowl"),
+        ("PARTY BUNTING", "tape"),
+        ("SET OF 3 CAKE TINS PANTRY DESIGN", "tin"),
         ("whole milk", "bottle"),
         ("Medialuna", "box"),
     ],
