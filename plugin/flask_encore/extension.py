@@ -111,8 +111,8 @@ class Encore:
             )
         settings = Settings.from_config(app.config, instance_path=app.instance_path, secret_key=app.secret_key)
         model_dir = Path(settings.model_dir)
-        embedded = settings.worker == "embedded" and not app.testing
-        worker = Worker(lambda: _in_context(app, lambda: work_once(runtime)))
+        embedded = settings.worker == "embedded"
+        worker = Worker(lambda: _in_context(app, lambda: work_once(runtime)), wanted=lambda: not app.testing)
         runtime = Runtime(
             settings=settings,
             db=Database(

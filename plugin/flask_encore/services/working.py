@@ -6,6 +6,7 @@ compare-and-swap.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -21,27 +22,44 @@ class Worker:
 
     Args:
         run: Does one round; `extension` wraps `sweep` in an app context for the host's handlers.
+        wanted: Asked whenever the thread might start: False keeps it from starting.
     """
 
-    def __init__(self, run: Callable[[], object]) -> None:
+    def __init__(self, run: Callable[[], object], *, wanted: Callable[[], bool] = lambda: True) -> None:
         self._run = run
-        self._called = threading.Event()
+        self._wanted = wanted
         self._ended = threading.Event()
+        self._be_born()
+
+    def _be_born(self) -> None:
+        self._pid = os.getpid()
         self._thread: threading.Thread | None = None
+        self._called = threading.Event()
         self._starting = threading.Lock()
 
     def start(self) -> None:
         """Run in a thread of this process, unless one runs: a fork has none and gets its own."""
-        if self._thread is None or not self._thread.is_alive():
-            with self._starting:
-                if (self._thread is None or not self._thread.is_alive()) and not self._ended.is_set():
-                    self._thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
+        if self._pid != os.getpid():
+            # The thread stayed with the parent, and whatever lock it held at that moment is held here for good.
+            self._be_born()
+        if self._is_alive() or self._ended.is_set() or not self._wanted():
+            return
+        with self._starting:
+            if not self._is_alive():
+                self._thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
+                try:
                     self._thread.start()
+                except RuntimeError:
+                    # No thread to be had now. The next request tries again; this one must not fail for it.
+                    logger.exception("the worker could not start")
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
         """There is something to do now."""
-        self._called.set()
         self.start()
+        self._called.set()
 
     def loop(self) -> None:
         """Work in this thread until `stop`."""
