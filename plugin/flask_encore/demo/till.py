@@ -14,6 +14,7 @@ from flask_encore.demo import visit
 from flask_encore.demo.books import ShopOrder
 from flask_encore.demo.checkout import CheckoutUnavailable
 from flask_encore.demo.shop import shop
+from flask_encore.demo.words import TAGS
 from flask_encore.domain.orders import OrderLine
 
 #: Session key of the merchant's login.
@@ -138,7 +139,7 @@ def tell_encore(paid: ShopOrder) -> None:
             payment_intent_ref=paid.payment_intent_ref,
             customer_ref=paid.customer_ref,
             country="GB",
-            locale=paid.locale,
+            locale=TAGS[paid.locale],
         )
     )
     if recorded is not Recorded.NOT_RECORDED:

@@ -8,6 +8,8 @@ from flask_encore.domain.money import Money
 
 #: Locale -> the language's name for itself.
 LOCALES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
+#: Locale -> language tag: the shop is British, and writes 14:33 and £1.00.
+TAGS = {"en": "en-GB", "de": "de", "ar": "ar"}
 RIGHT_TO_LEFT = frozenset({"ar"})
 
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -97,7 +99,7 @@ def word(key: str, locale: str, **values: object) -> str:
 
 def money(amount: Money, locale: str) -> str:
     """*amount* as *locale* writes it."""
-    return format_currency(amount.decimal, amount.currency.upper(), locale="en_GB" if locale == "en" else locale)
+    return format_currency(amount.decimal, amount.currency.upper(), locale=TAGS[locale].replace("-", "_"))
 
 
 def locale_of(asked: str | None) -> str:
