@@ -5,9 +5,11 @@ A handler that raises never changes money; its message waits, and so do the late
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
-from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.events import ChargeEvent
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import outbox
 
@@ -30,20 +32,22 @@ def deliver(rt: Runtime) -> int:
             with rt.db.write() as connection:
                 if not outbox.take(connection, row, until=rt.clock() + HANDLER_TIME):
                     continue
-            progress += _hand_over(rt, row["id"], row["attempts"], ChargeEvent.from_json(row["payload"]))
+            progress += _hand_over(rt, row)
         done += progress
         if not progress:
             return done
 
 
-def _hand_over(rt: Runtime, message_id: int, attempts: int, event: ChargeEvent) -> int:
+def _hand_over(rt: Runtime, row: Mapping[Any, Any]) -> int:
+    message_id: int = row["id"]
     try:
-        for handler in rt.handlers.get(EventKind(event.kind), ()):
+        event = ChargeEvent.from_json(row["payload"])
+        for handler in rt.handlers.get(event.kind, ()):
             handler(event)
     except Exception as error:
-        logger.exception("handler of %s for order %s failed", event.kind, event.order_ref)
+        logger.exception("handler of %s for order %s failed", row["kind"], row["order_ref"])
         rt.counts.add("handler_failed")
-        wait = min(FIRST_WAIT * 2 ** min(attempts, 12), LONGEST_WAIT)
+        wait = min(FIRST_WAIT * 2 ** min(row["attempts"], 12), LONGEST_WAIT)
         with rt.db.write() as connection:
             outbox.failed(
                 connection, message_id, error=f"{type(error).__name__}: {error}", next_run_at=rt.clock() + wait
