@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -166,9 +167,12 @@ def statements(shop: Shop) -> Iterator[list[str]]:
     log: list[str] = []
 
     def execute(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        words = statement.replace("\n", " ").split()
-        table = next((word for word in words if word.startswith("encore_") and "." not in word), "")
-        log.append(f"{words[0]} {table}")
+        flat = " ".join(statement.split())
+        while flat != (flat := re.sub(r"\([^()]*\)", "", flat)):
+            pass  # what stands in brackets (a list of columns, an EXISTS) names no table of its own here
+        verb = flat.split()[0]
+        found = re.search({"INSERT": r"INTO (\w+)", "UPDATE": r"UPDATE (\w+)"}.get(verb, r"FROM (\w+)"), flat)
+        log.append(f"{verb} {found[1] if found else flat}")
 
     def commit(_c: Any) -> None:
         log.append("COMMIT")
