@@ -122,9 +122,7 @@ def _is_sqlite(url: sa.URL) -> bool:
             f"Encore's tables live on SQLite or PostgreSQL, not on {backend!r}; "
             "set ENCORE_DATABASE_URI to sqlite:///… or postgresql+psycopg://…."
         )
-    if backend == "sqlite" and (
-        not url.database or ":memory:" in url.database or "mode=memory" in f"{url.database}{url.query}"
-    ):
+    if backend == "sqlite" and (not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"):
         raise ConfigurationError(
             "A SQLite database in memory is another one for every connection; give Encore a file: set "
             "ENCORE_DATABASE_URI to sqlite:////path/to/encore.sqlite3, or leave it out for one in the instance folder."

@@ -9,6 +9,7 @@ from typing import Any, cast
 from flask import Flask, current_app
 
 from flask_encore.config import EXTENSION
+from flask_encore.domain.errors import ConfigurationError
 from flask_encore.services.runtime import Runtime
 from flask_encore.web.tokens import Tokens
 
@@ -26,5 +27,12 @@ class AppState:
 
 
 def state(app: Flask | None = None) -> AppState:
-    """The state of *app*, or of the current one."""
-    return cast(AppState, (app or current_app).extensions[EXTENSION])
+    """The state of *app*, or of the current one.
+
+    Raises:
+        ConfigurationError: If Encore is not bound to that app.
+    """
+    found = (app or current_app).extensions.get(EXTENSION)
+    if found is None:
+        raise ConfigurationError("Encore is not bound to this app; call encore.init_app(app) where the app is made.")
+    return cast(AppState, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -11,6 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 VERSION_TABLE = "encore_alembic_version"
+
+#: Alembic keeps what it is doing in module globals. Other processes are kept out by a lock in the database (env.py).
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def config(engine: Engine) -> Config:
@@ -23,8 +27,9 @@ def config(engine: Engine) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Create or migrate the tables up to *revision*. Idempotent."""
-    command.upgrade(config(engine), revision)
+    """Create or migrate the tables up to *revision*. Idempotent, and safe while others do the same."""
+    with _ONE_AT_A_TIME:
+        command.upgrade(config(engine), revision)
 
 
 def current(engine: Engine) -> str | None:
