@@ -257,9 +257,9 @@ def _answer_charge(app: AppState, ticket: Ticket, charge: Charge) -> Response:
 
 def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool) -> Response:
     """HTML for the element, JSON for who asks for it, and for a plain form the way back to its page."""
-    status = 503 if card.busy else 200
+    status, headers = (503, {"Retry-After": "2"}) if card.busy else (200, {})
     if request.headers.get("X-Encore-Fragment"):
-        return Response(render_fragment(card), status=status, mimetype="text/html")
+        return Response(render_fragment(card), status=status, mimetype="text/html", headers=headers)
     wants_json = request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
     if redirecting and not wants_json:
         return redirect(f"{ticket.path}#encore", code=303)  # type: ignore[return-value]
@@ -268,8 +268,7 @@ def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool) -> Response:
         body["undo_until"] = card.undo_until.isoformat()
     response = jsonify(body | ({"error": "busy"} if card.busy else {}))
     response.status_code = status
-    if card.busy:
-        response.headers["Retry-After"] = "2"
+    response.headers.update(headers)
     return response
 
 
