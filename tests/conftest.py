@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -261,6 +262,10 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
         return shop
 
     yield make
+    # What a page walked away from may still hold a connection; it ends with the test that made it wait.
+    for thread in threading.enumerate():
+        if thread.name in {"encore-deciding", "encore-ranking"}:
+            thread.join(timeout=10)
     for shop in made:
         shop.rt.db.dispose()
 

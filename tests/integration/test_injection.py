@@ -13,6 +13,7 @@ from conftest import PRODUCTS, Shop, ShopFactory
 from flask import Flask, Response, make_response, redirect, render_template_string, request, send_file
 from flask.typing import ResponseReturnValue
 from flask.views import MethodView
+from markupsafe import Markup
 
 from flask_encore import Encore, Money, OrderLine, Product
 
@@ -337,24 +338,81 @@ def test_the_hosts_own_304_is_left_alone(make_shop: ShopFactory) -> None:
     assert response.headers["Cache-Control"] == "max-age=600"
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["set up before Encore", "set up after Encore"])
-def test_a_host_that_makes_every_answer_conditional_gets_along(make_shop: ShopFactory, before: bool) -> None:
-    shop = make_shop()
-
+@pytest.mark.parametrize("first", [True, False], ids=["set up before Encore", "set up after Encore"])
+def test_a_host_that_makes_every_answer_conditional_gets_along(tmp_path: Path, first: bool) -> None:
     def conditional(response: Response) -> Response:
         response.add_etag()
         return response.make_conditional(request)
 
-    hooks = shop.app.after_request_funcs[None]
-    hooks.insert(0 if before else len(hooks), conditional)
-    shop.pay()
+    response = _hooked(tmp_path, conditional, first=first)
 
-    first = shop.page()
-    assert "encore-offer" in first.text
-    assert first.headers["Content-Length"] == str(len(first.data))
-    again = shop.app.test_client().get("/thanks/1042", headers={"If-None-Match": first.headers["ETag"]})
-    # The section holds a new token each second, and no cache may have kept it: both answers are right.
-    assert again.status_code in {200, 304}
+    expected = Response(response.data)
+    expected.add_etag()
+    assert "the offer" in response.text
+    assert response.headers["ETag"] == expected.headers["ETag"]
+    assert response.headers["Content-Length"] == str(len(response.data))
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["set up before Encore", "set up after Encore"])
+def test_a_host_that_compresses_every_answer_compresses_the_offer_with_it(tmp_path: Path, first: bool) -> None:
+    def compress(response: Response) -> Response:
+        response.set_data(gzip.compress(response.get_data()))
+        response.headers["Content-Encoding"] = "gzip"
+        return response
+
+    response = _hooked(tmp_path, compress, first=first)
+
+    assert b"the offer" in gzip.decompress(response.data)
+    assert response.headers["Content-Length"] == str(len(response.data))
+
+
+def _hooked(folder: Path, hook: Callable[[Response], Response], *, first: bool) -> Any:
+    """The first answer of an app with *hook*, whose offer is three words."""
+    app = Flask("host", instance_path=str(folder))
+    app.config |= {
+        "TESTING": True,
+        "SECRET_KEY": "tests-only-secret-of-32-characters",
+        "ENCORE_THANK_YOU": {"page": "order_id"},
+    }
+    if first:
+        app.after_request(hook)
+    Encore(app)
+    if not first:
+        app.after_request(hook)
+    app.add_url_rule("/page/<order_id>", "page", lambda order_id: PAGE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flask_encore.web.injection.section", lambda order_ref: Markup("<p>the offer</p>"))
+        return app.test_client().get("/page/1042")
+
+
+def test_the_hosts_hooks_keep_their_order(tmp_path: Path) -> None:
+    app = Flask("host", instance_path=str(tmp_path))
+    app.config |= {"TESTING": True, "SECRET_KEY": "tests-only-secret-of-32-characters"}
+    called: list[int] = []
+    for number in range(4):
+        if number == 2:
+            Encore(app)
+        app.after_request(lambda response, number=number: called.append(number) or response)  # type: ignore[func-returns-value]
+    app.add_url_rule("/", "index", lambda: PAGE)
+
+    for _ in range(2):
+        app.test_client().get("/")
+    assert called == [3, 2, 1, 0] * 2
+
+
+def test_a_thank_you_page_that_cannot_be_touched_is_counted(make_shop: ShopFactory) -> None:
+    shop, _ = page_of(make_shop, UNTOUCHED["gzip"])
+    assert shop.rt.counts["page_not_touchable"] == 1
+
+
+def test_a_view_without_the_argument_that_was_named_is_told_of(
+    make_shop: ShopFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, response = page_of(make_shop, lambda order_id: PAGE, ENCORE_THANK_YOU={"page": "order_number"})
+
+    assert response.text == PAGE
+    assert shop.rt.counts["page_without_order_ref"] == 1
+    assert "the thank-you page page does not have the argument that holds its order" in caplog.text
 
 
 # What stands in it

@@ -300,6 +300,36 @@ def test_the_sweeper_stops_asking_after_a_day(shop: Shop) -> None:
     assert shop.stripe.requests == []
 
 
+def test_a_sweep_does_not_knock_at_a_closed_door_for_every_order(shop: Shop) -> None:
+    shop.stripe.faults.add("/v1/payment_intents/*", "drop_before", method="GET", times=100)
+    for number in range(6):
+        shop.pay(f"o{number}")
+    shop.stripe.forget_requests()
+
+    assert shop.sweep().payments == 0
+    assert len(shop.stripe.calls("/v1/payment_intents/*", method="GET")) == 3
+
+
+def test_orders_that_can_never_be_verified_keep_nobody_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.stripe.faults.add("/v1/payment_intents/*", "drop_before", method="GET", times=100)
+    garbled = [shop.pay(f"o{number}").payment_intent_ref for number in range(4)]
+    shop.clock.advance(seconds=1)
+    shop.pay("1042")
+    shop.stripe.faults.clear()
+    gateway: Any = shop.rt.gateway
+    payment = gateway.payment
+
+    def read(ref: str) -> Any:
+        if ref in garbled:
+            raise ValueError("nobody can read this")
+        return payment(ref)
+
+    monkeypatch.setattr(gateway, "payment", read)
+
+    assert shop.sweep().payments == 1
+    assert "encore-offer" in shop.page().text
+
+
 def test_an_answer_of_stripe_that_nobody_understands_is_unverified_and_not_the_checkouts_problem(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -46,9 +46,10 @@ class Worker:
             return
         with self._starting:
             if not self._is_alive():
-                self._thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
+                thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
                 try:
-                    self._thread.start()
+                    thread.start()
+                    self._thread = thread
                 except RuntimeError:
                     # No thread to be had now. The next request tries again; this one must not fail for it.
                     logger.exception("the worker could not start")

@@ -90,13 +90,16 @@ def insert_order(
 
 
 def unverified(connection: sa.Connection, *, account: str, reason: str, since: datetime) -> Sequence[tuple[Any, ...]]:
-    """(order_ref, payment_intent_ref, total_minor, currency) of orders whose payment could not be asked about yet."""
+    """(order_ref, payment_intent_ref, total_minor, currency) of orders whose payment could not be asked about yet.
+
+    Newest first: their shoppers may still be on the page, and one that can never be read keeps nobody waiting.
+    """
     return [
         tuple(row)
         for row in connection.execute(
             sa.select(orders.c.order_ref, orders.c.payment_intent_ref, orders.c.total_minor, orders.c.currency)
             .where(orders.c.account == account, orders.c.ineligible_reason == reason, orders.c.recorded_at >= since)
-            .order_by(orders.c.recorded_at)
+            .order_by(orders.c.recorded_at.desc())
             .limit(50)
         )
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, has_request_context, request
+from flask import Flask, Response, current_app, has_request_context, request, request_started
 from markupsafe import Markup
 
 from flask_encore.services.offering import offer_for
@@ -86,7 +87,11 @@ def inject(response: Response) -> Response:
             response.headers["Cache-Control"] = "no-store"
         return response
     order_ref = _order_of_page()
-    if order_ref is None or not _is_touchable(response):
+    if order_ref is None:
+        return response
+    if not _is_touchable(response):
+        if request.method == "GET" and response.status_code == 200:
+            state().runtime.counts.add("page_not_touchable")
         return response
     page = response.get_data()
     at = _place(page)
@@ -104,6 +109,17 @@ def install(app: Flask) -> None:
     """Hook the template global and the response into *app*."""
     app.add_template_global(encore_offer)
     app.after_request(inject)
+    lock, hooks = threading.Lock(), app.after_request_funcs[None]
+
+    def come_first(_sender: Flask, **_: Any) -> None:
+        # Flask calls the last hook first. Whoever compresses a page, or computes its ETag, has to see it with the
+        # offer; and by the first request, and not before, all of them are there.
+        with lock:
+            if hooks[-1] is not inject:
+                hooks[:] = [hook for hook in hooks if hook is not inject] + [inject]
+
+    # A strong reference: the receiver lives as long as the app does.
+    request_started.connect(come_first, app, weak=False)
 
 
 def _order_of_page() -> str | None:
