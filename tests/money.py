@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -197,3 +198,23 @@ def listen_for_alarms(shop: Shop) -> None:
     """Let the host's handlers take the alarms too; `told` and `books` show them then."""
     for kind in ALARMS:
         shop.encore.on(kind)(shop.delivered.append)
+
+
+def together(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Call ``act(0)``, ``act(1)``, … at the same moment, each on a thread of its own; answers what they answered."""
+    start = threading.Barrier(count)
+    answers: list[Any] = [None] * count
+
+    def run(number: int) -> None:
+        start.wait(timeout=10)
+        try:
+            answers[number] = act(number)
+        except Exception as error:
+            answers[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
