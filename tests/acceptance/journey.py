@@ -319,6 +319,7 @@ def one_click_buys_the_offer_and_one_more_undoes_it(shop: ShopAt) -> None:
     (line,) = bought.added()
     assert line.startswith(offer.offered)
     assert pence(line.rpartition(" ")[2]) == offer.total
+    assert re.fullmatch(r"\d{1,2} [A-Z][a-z]+ 20\d\d", text_of(bought.order().one(".//time")))
 
     undone = bought.press("undo")
 

@@ -16,7 +16,7 @@ from flask_encore.demo.books import Books
 from flask_encore.demo.checkout import Checkout, StripeAccess
 from flask_encore.demo.pictures import picture_url
 from flask_encore.demo.shop import KEY, Shop, shop
-from flask_encore.demo.words import LOCALES, RIGHT_TO_LEFT, money, word
+from flask_encore.demo.words import LOCALES, RIGHT_TO_LEFT, day, money, word
 from flask_encore.domain.ports import Clock
 from flask_encore.services.runtime import utc_now
 
@@ -100,6 +100,7 @@ def _words_for_templates() -> dict[str, Any]:
         "t": lambda key, **values: word(key, locale, **values),
         "picture_url": picture_url,
         "money": lambda amount: money(amount, locale),
+        "day": lambda when: day(when, locale),
         "locale": locale,
         "locales": LOCALES,
         "direction": "rtl" if locale in RIGHT_TO_LEFT else "ltr",

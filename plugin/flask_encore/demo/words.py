@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from babel.dates import format_date
 from babel.numbers import format_currency
 
 from flask_encore.domain.money import Money
@@ -100,6 +103,11 @@ def word(key: str, locale: str, **values: object) -> str:
 def money(amount: Money, locale: str) -> str:
     """*amount* as *locale* writes it."""
     return format_currency(amount.decimal, amount.currency.upper(), locale=TAGS[locale].replace("-", "_"))
+
+
+def day(when: datetime, locale: str) -> str:
+    """The day of *when* as *locale* writes it: ``2 March 2026``."""
+    return format_date(when, format="long", locale=TAGS[locale].replace("-", "_"))
 
 
 def locale_of(asked: str | None) -> str:
