@@ -209,6 +209,13 @@ class Shop:
 ShopFactory = Callable[..., Shop]
 
 
+def let_lanes_end() -> None:
+    """Wait for the work pages walked away from: it may still hold a connection that is about to be closed."""
+    for thread in threading.enumerate():
+        if thread.name in {"encore-deciding", "encore-ranking"}:
+            thread.join(timeout=10)
+
+
 @pytest.fixture
 def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> Iterator[ShopFactory]:
     """Builds host shops; closes their connections afterwards."""
@@ -262,10 +269,7 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
         return shop
 
     yield make
-    # What a page walked away from may still hold a connection; it ends with the test that made it wait.
-    for thread in threading.enumerate():
-        if thread.name in {"encore-deciding", "encore-ranking"}:
-            thread.join(timeout=10)
+    let_lanes_end()
     for shop in made:
         shop.rt.db.dispose()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from conftest import Shop, ShopFactory
+from conftest import Shop, ShopFactory, let_lanes_end
 from flask import render_template_string
 from hosts import closed_port, on_postgresql, together, write_locked
 from jinja2 import DictLoader, Environment
@@ -104,8 +104,10 @@ def test_a_table_locked_on_postgresql_costs_the_page_no_more_than_its_budget(
         connection.execute(sa.text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
         started = time.monotonic()
         response = shop.page()
+        took = time.monotonic() - started
+    let_lanes_end()
 
-    assert time.monotonic() - started < SOON
+    assert took < SOON
     assert response.data == HOST_PAGE
     assert shop.rt.counts["page_OperationalError"] + shop.rt.counts["page_OverBudget"] == 1
 
