@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 import stripe as stripe_sdk
 from conftest import Shop
 from money import NOTHING_SOLD, SOLD_ONCE, Crash, books, click, crash_after, crash_before, heal, offered
@@ -139,6 +140,21 @@ def test_an_outcome_unknown_for_three_days_is_cancelled_and_not_charged(any_shop
 
     assert shop.state(shop.token()) == "canceled"
     assert books(shop) == NOTHING_SOLD | {"intents": ["succeeded", "canceled"]}
+
+
+def test_a_database_that_lost_the_charge_row_charges_nobody_twice(any_shop: Shop) -> None:
+    shop = any_shop
+    token = offered(shop)
+    assert shop.accept(token) == "charged"
+    with shop.rt.db.write() as connection:
+        for table in ("charges", "outbox"):
+            connection.execute(sa.text(f"DELETE FROM encore_{table}"))
+        connection.execute(sa.text("UPDATE encore_products SET stock = 40 WHERE sku = 'mug'"))
+
+    assert shop.accept(token) == "charged"
+
+    heal(shop)
+    assert books(shop) == SOLD_ONCE
 
 
 @pytest.mark.parametrize(

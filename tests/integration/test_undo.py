@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Shop
+from conftest import Shop, ShopFactory
 from money import (
     SOLD_ONCE,
     Crash,
@@ -108,6 +108,16 @@ def test_undo_is_refused_from_the_instant_the_hold_ends_and_nothing_moves(any_sh
     assert undo(shop, token) == "charged"
 
     heal(shop)
+    assert books(shop) == SOLD_ONCE
+
+
+def test_with_no_time_to_undo_there_is_no_undo_and_the_line_is_released_at_once(make_shop: ShopFactory) -> None:
+    shop = make_shop(ENCORE_UNDO_SECONDS=0)
+    token = charged(shop)
+
+    assert undo(shop, token) == "charged"
+    shop.sweep()
+
     assert books(shop) == SOLD_ONCE
 
 
