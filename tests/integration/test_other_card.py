@@ -84,6 +84,32 @@ def test_another_card_pays_on_the_same_intent_whoever_brings_the_news(any_shop: 
     assert books(shop) == SOLD_SECOND
 
 
+def test_the_charge_names_the_card_that_was_tried_last(shop: Shop) -> None:
+    token = declined(shop)
+    first = charge_row(shop)["card_last4"]
+    pay_with(shop, token, "pm_card_chargeDeclinedInsufficientFunds")
+    shop.post(token, "refresh")
+    refused = charge_row(shop)
+    pay_with(shop, token, "pm_card_mastercard")
+    shop.post(token, "refresh")
+    paid = charge_row(shop)
+
+    assert first == "0341"
+    assert (refused["failure_code"], refused["card_last4"]) == ("insufficient_funds", "9995")
+    assert (paid["card_brand"], paid["card_last4"]) == ("mastercard", "4444")
+    assert (paid["payment_method_ref"], paid["snapshot"]) == (refused["payment_method_ref"], refused["snapshot"])
+
+
+def test_asking_again_about_the_same_refusal_tells_the_merchant_nothing_new(shop: Shop) -> None:
+    token = declined(shop)
+
+    for _ in range(3):
+        shop.post(token, "refresh")
+
+    shop.sweep()
+    assert [event.kind for event in shop.delivered] == ["charge_failed"]
+
+
 def test_another_card_may_be_declined_too_and_a_third_one_pay(shop: Shop) -> None:
     token = declined(shop)
     assert pay_with(shop, token, "pm_card_chargeDeclined") == "card_declined"
@@ -93,7 +119,9 @@ def test_another_card_may_be_declined_too_and_a_third_one_pay(shop: Shop) -> Non
     assert shop.post(token, "refresh").json["state"] == "charged"
 
     heal(shop)
-    assert books(shop) == SOLD_SECOND
+    assert books(shop) == SOLD_SECOND | {
+        "told": ["charge_failed", "charge_failed", "charge_succeeded", "hold_released"]
+    }
 
 
 def test_another_card_may_want_the_banks_check(any_shop: Shop) -> None:

@@ -95,6 +95,7 @@ class Charge:
     Attributes:
         id: Our key, equal to the offer's, so one offer can never have two (invariant I1).
         payment_intent_ref: ``None`` until the id of the unconfirmed PaymentIntent is committed (invariant I2).
+        card_brand: Of the card that was charged, or refused, last; the offered one at first. *snapshot* keeps that one.
         attempt: How many confirmations were asked for; part of their idempotency keys.
         epoch: How many times creating was begun anew after a stored failure; part of create's idempotency key.
         failure_code: The bank's decline code, or Stripe's error code; empty unless `FAILED`.
@@ -113,6 +114,8 @@ class Charge:
     customer_ref: str
     payment_method_ref: str
     payment_method_type: str
+    card_brand: str
+    card_last4: str
     status: ChargeStatus
     payment_intent_ref: str | None
     attempt: int

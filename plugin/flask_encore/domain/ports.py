@@ -135,6 +135,7 @@ class IntentSnapshot:
         failure_code: Decline code, else error code, of the last failed attempt; empty when there was none.
         client_secret: Handed to the page that owns the offer, never stored or logged.
         amount_received: Minor units that really moved.
+        card_brand: Of the payment method that was tried last, where the answer tells; empty otherwise. So *card_last4*.
     """
 
     ref: str
@@ -147,6 +148,8 @@ class IntentSnapshot:
     created: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure_code: str = ""
+    card_brand: str = ""
+    card_last4: str = ""
     client_secret: str = field(default="", repr=False)
 
 

@@ -65,6 +65,9 @@ def ref(value: Any) -> str | None:
 def intent_snapshot(answer: Any) -> IntentSnapshot:
     """A PaymentIntent, from the SDK's object or from the one inside an error."""
     intent = plain(answer)
+    failure = intent.get("last_payment_error")
+    tried = next((one for one in (intent["payment_method"], (failure or {}).get("payment_method")) if one), None)
+    card = (tried.get("card") if isinstance(tried, dict) else None) or {}
     return IntentSnapshot(
         ref=field(intent, "id", str),
         status=IntentStatus(intent["status"]),
@@ -75,7 +78,9 @@ def intent_snapshot(answer: Any) -> IntentSnapshot:
         livemode=field(intent, "livemode", bool),
         created=field(intent, "created", int),
         metadata=field(intent, "metadata", dict),
-        failure_code=failure_code(intent.get("last_payment_error")),
+        failure_code=failure_code(failure),
+        card_brand=card.get("brand") or "",
+        card_last4=card.get("last4") or "",
         client_secret=intent.get("client_secret") or "",
     )
 

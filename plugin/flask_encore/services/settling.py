@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_encore.domain.charges import Charge, ChargeStatus, Verdict, judge, sources
-from flask_encore.domain.errors import IllegalTransition
+from flask_encore.domain.errors import GatewayError, IllegalTransition
 from flask_encore.domain.events import EVENT_OF, ChargeEvent, EventKind
 from flask_encore.domain.ports import GatewayEvent, IntentSnapshot, IntentStatus
 from flask_encore.services.runtime import Runtime, logger
@@ -77,6 +77,11 @@ def settle(
     if problem:
         return quarantine(rt, charge, reason=problem, event=event)
     status = outcome_of(charge, intent)
+    card = _card(rt, charge, intent, status)
+    allowed = sources(status)
+    if status is ChargeStatus.FAILED and (intent.failure_code[:80], card) != (charge.failure_code, _card_of(charge)):
+        # Another card, or another reason: news, although the status says the same.
+        allowed |= {ChargeStatus.FAILED}
     told: ChargeEvent | None = None
     with rt.db.write() as connection:
         moved = None
@@ -85,8 +90,10 @@ def settle(
                 connection,
                 charge,
                 to=status,
-                sources=sources(status),
+                sources=allowed,
                 now=now,
+                card_brand=card[0],
+                card_last4=card[1],
                 **_columns(rt, charge, status, intent, now),
             )
         if moved is not None:
@@ -166,6 +173,28 @@ def _raise_alarm(rt: Runtime, told: ChargeEvent | None) -> None:
 def last_look(charge: Charge, now: datetime) -> datetime | None:
     """When an ended charge is looked at once more, for PaymentIntents that creating it anew may have left behind."""
     return now if charge.epoch else None
+
+
+def _card_of(charge: Charge) -> tuple[str, str]:
+    return charge.card_brand, charge.card_last4
+
+
+def _card(rt: Runtime, charge: Charge, intent: IntentSnapshot, status: ChargeStatus) -> tuple[str, str]:
+    """Brand and last digits of the card this news is about, so that the shopper reads the right one.
+
+    Only a card other than the offered one costs a question, and one without an answer costs no outcome: then the
+    charge names no card rather than the wrong one.
+    """
+    if intent.card_last4:
+        return intent.card_brand[:40], intent.card_last4[:4]
+    if status is not ChargeStatus.SUCCEEDED or intent.payment_method_ref in {None, charge.payment_method_ref}:
+        return _card_of(charge)
+    assert rt.gateway is not None
+    try:
+        paid = rt.gateway.payment(intent.ref)
+    except GatewayError:
+        return "card", ""
+    return paid.card_brand[:40], paid.card_last4[:4]
 
 
 def _columns(

@@ -156,6 +156,8 @@ charges = sa.Table(
     sa.Column("customer_ref", _Ref, nullable=False),
     sa.Column("payment_method_ref", _Ref, nullable=False),
     sa.Column("payment_method_type", sa.String(40), nullable=False),
+    sa.Column("card_brand", sa.String(40), nullable=False),
+    sa.Column("card_last4", sa.String(4), nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     # Committed by compare-and-swap before it is confirmed (invariant I2); one intent belongs to one charge.
     sa.Column("payment_intent_ref", _Ref, unique=True),

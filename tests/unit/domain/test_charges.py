@@ -80,6 +80,8 @@ def a_charge(status: str) -> Charge:
         customer_ref="cus_3",
         payment_method_ref="pm_5",
         payment_method_type="card",
+        card_brand="visa",
+        card_last4="4242",
         status=ChargeStatus(status),
         payment_intent_ref="pi_7",
         attempt=1,

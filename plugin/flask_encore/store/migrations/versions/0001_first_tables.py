@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("customer_ref", sa.String(length=200), nullable=False),
         sa.Column("payment_method_ref", sa.String(length=200), nullable=False),
         sa.Column("payment_method_type", sa.String(length=40), nullable=False),
+        sa.Column("card_brand", sa.String(length=40), nullable=False),
+        sa.Column("card_last4", sa.String(length=4), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("payment_intent_ref", sa.String(length=200), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
