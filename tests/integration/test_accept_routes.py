@@ -143,14 +143,13 @@ def test_a_body_is_not_even_read(shop: Shop, body: bytes) -> None:
     assert [charge["amount"] for charge in shop.stripe.charges()] == [3400, 1161]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("act", ACTS)
-def test_nothing_but_a_post_moves_anything(shop: Shop, act: str, method: str) -> None:
+def test_nothing_but_a_post_moves_anything(shop: Shop) -> None:
     token = offered(shop)
+    client = shop.app.test_client()
 
-    response = shop.app.test_client().open(f"/encore/offers/{token}/{act}", method=method)
-
-    assert response.status_code == 405
+    for act in ACTS:
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+            assert client.open(f"/encore/offers/{token}/{act}", method=method).status_code == 405, (method, act)
     _nothing_moved(shop)
 
 
@@ -169,12 +168,11 @@ STRANGERS = [
 ]
 
 
-@pytest.mark.parametrize("headers", STRANGERS, ids=str)
-def test_a_post_from_a_page_that_is_not_the_shops_is_403_and_moves_nothing(shop: Shop, headers: dict[str, str]) -> None:
+def test_a_post_from_a_page_that_is_not_the_shops_is_403_and_moves_nothing(shop: Shop) -> None:
     token = offered(shop)
 
-    assert [shop.post(token, act, **headers).status_code for act in ACTS] == [403] * len(ACTS)
-
+    for headers in STRANGERS:
+        assert [shop.post(token, act, **headers).status_code for act in ACTS] == [403] * len(ACTS), headers
     _nothing_moved(shop)
 
 
@@ -224,32 +222,33 @@ def test_a_plain_form_is_sent_back_to_its_page(shop: Shop) -> None:
     assert shop.state(token) == "undone"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "//evil.example/",
-        "/\\evil.example/",
-        "\\\\evil.example/",
-        "https://evil.example/",
-        "javascript:alert(1)",
-        "/\t/evil.example/",
-        "/\n/evil.example/",
-        "\x00//evil.example/",
-        " //evil.example/",
-        "evil.example",
-        "",
-    ],
-)
-def test_even_a_well_signed_way_back_stays_on_our_own_host(shop: Shop, path: str) -> None:
+#: Ways back that lead to another host, or that some browser reads as such.
+AWAY = [
+    "//evil.example/",
+    "/\\evil.example/",
+    "\\\\evil.example/",
+    "https://evil.example/",
+    "javascript:alert(1)",
+    "/\t/evil.example/",
+    "/\n/evil.example/",
+    "\x00//evil.example/",
+    " //evil.example/",
+    "evil.example",
+    "",
+]
+
+
+def test_even_a_well_signed_way_back_stays_on_our_own_host(shop: Shop) -> None:
     shop.pay()
     shop.page()
     offer_id = shop.rows("decisions")[0]["id"]
     tokens = shop.app.extensions["flask-encore"].tokens
-    signed = str(tokens._serializer.dumps([offer_id, "", path]))
+    for path in AWAY:
+        signed = str(tokens._serializer.dumps([offer_id, "", path]))
 
-    assert _ask(shop, signed, "decline").status_code == 404
-    response = _ask(shop, _issue(shop, offer_id, path=path), "decline")
-    assert (response.status_code, response.headers["Location"]) == (303, "/#encore")
+        assert _ask(shop, signed, "decline").status_code == 404, path
+        response = _ask(shop, _issue(shop, offer_id, path=path), "decline")
+        assert (response.status_code, response.headers["Location"]) == (303, "/#encore"), path
 
 
 @pytest.mark.parametrize(

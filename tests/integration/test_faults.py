@@ -142,6 +142,21 @@ def test_an_outcome_unknown_for_three_days_is_cancelled_and_not_charged(any_shop
     assert books(shop) == NOTHING_SOLD | {"intents": ["succeeded", "canceled"]}
 
 
+@pytest.mark.parametrize("path", [CREATE, CONFIRM])
+def test_a_page_that_asks_how_it_stands_learns_it_before_the_sweeper(any_shop: Shop, path: str) -> None:
+    shop = any_shop
+    token = offered(shop)
+    shop.stripe.faults.add(path, "drop_before")
+    assert shop.accept(token) == "unknown"
+    shop.stripe.faults.add("/v1/payment_intents**", "drop_before", method="GET")
+    assert shop.post(token, "refresh").json["state"] == "unknown"
+
+    assert shop.post(token, "refresh").json["state"] == "charged"
+
+    heal(shop)
+    assert books(shop) == SOLD_ONCE
+
+
 def test_a_database_that_lost_the_charge_row_charges_nobody_twice(any_shop: Shop) -> None:
     shop = any_shop
     token = offered(shop)

@@ -333,38 +333,37 @@ def test_a_body_of_unstated_length_is_read_up_to_a_megabyte(shop: Shop) -> None:
     assert response.status_code == 413
 
 
-@pytest.mark.parametrize(
-    "signature",
-    ["", "nonsense", "t=,v1=", "v1=abc", "t=1772460180", "t=1772460180,v1=é", "t=\u0661,v1=0", "t=9" * 500],
-)
-def test_a_header_that_is_no_signature_is_400(shop: Shop, signature: str) -> None:
+#: Headers that are no signature.
+SCRAWLS = ["", "nonsense", "t=,v1=", "v1=abc", "t=1772460180", "t=1772460180,v1=é", "t=\u0661,v1=0", "t=9" * 500]
+
+
+def test_a_header_that_is_no_signature_is_400(shop: Shop) -> None:
     shop.pay()
     body, _ = _signed(shop, shop.stripe.events[0])
 
-    response = _post(shop, body, signature.encode("utf-8").decode("latin-1"))
-
-    assert response.status_code == 400
+    for scrawl in SCRAWLS:
+        assert _post(shop, body, scrawl.encode("utf-8").decode("latin-1")).status_code == 400, scrawl
     assert shop.rows("events") == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\xff\xfe",
-        b"null",
-        b"[]",
-        b"[1]",
-        b"{",
-        b'{"object": "event"}',
-        b'{"object": "v2.core.event", "id": "e"}',
-        b"1" * 999,
-    ],
-)
-def test_a_well_signed_body_that_is_no_event_is_400(shop: Shop, body: bytes) -> None:
-    signature = sign(body, secret=WEBHOOK_SECRET, timestamp=int(shop.clock.timestamp()))
+#: Bodies that are no event of Stripe's first API.
+JUNK = [
+    b"",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b"[1]",
+    b"{",
+    b'{"object": "event"}',
+    b'{"object": "v2.core.event", "id": "e"}',
+    b"1" * 999,
+]
 
-    assert _post(shop, body, signature).status_code == 400
+
+def test_a_well_signed_body_that_is_no_event_is_400(shop: Shop) -> None:
+    for body in JUNK:
+        signature = sign(body, secret=WEBHOOK_SECRET, timestamp=int(shop.clock.timestamp()))
+        assert _post(shop, body, signature).status_code == 400, body
     assert shop.rows("events") == []
 
 
