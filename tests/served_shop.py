@@ -61,7 +61,7 @@ def served(instance: Path, **config: Any) -> Iterator[Served]:
         shop: Shop = app.extensions[KEY]
         with app.app_context():
             ensure_stocked(shop, data=None, now=utc_now(), tell=logging.getLogger(__name__).info, bar=silent)
-            runtime, link = shop.encore.runtime, till.link("merchant", "merchant")
+            link = till.link("merchant", "merchant")
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         url = f"http://127.0.0.1:{server.server_port}"
         stripe.add_webhook(f"{url}/encore/stripe/webhook", WEBHOOK_SECRET)
@@ -73,8 +73,8 @@ def served(instance: Path, **config: Any) -> Iterator[Served]:
             server.shutdown()
             thread.join()
             server.server_close()
-            runtime.wake.__self__.stop()  # type: ignore[attr-defined]  # the embedded worker's own method
-            runtime.db.dispose()
+            with app.app_context():
+                shop.encore.close()
 
 
 def generated_instance(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:

@@ -50,7 +50,7 @@ class Settings:
     """The configuration of one app, frozen. Field ``foo`` is config key ``ENCORE_FOO``; ``doc`` is its one sentence."""
 
     secret_keys: tuple[str, ...] = _key(
-        (), "Keys that sign offer tokens, newest first; default is the app's SECRET_KEY.", secret=True
+        (), "Keys that sign offer tokens, newest first; default is SECRET_KEY, SECRET_KEY_FALLBACKS.", secret=True
     )
     database_uri: str = _key(
         "", "SQLAlchemy URL of Encore's own tables; default is SQLite in the instance folder.", secret=True
@@ -115,7 +115,8 @@ class Settings:
             problems = {key: _sentence(key, told) for key, told in error.messages_dict.items()}
         if not given.get("ENCORE_SECRET_KEYS"):
             key = secret_key.decode("latin-1") if isinstance(secret_key, bytes) else (secret_key or "")
-            values["secret_keys"] = (key,)
+            older = config.get("SECRET_KEY_FALLBACKS") or ()
+            values["secret_keys"] = (key, *(one.decode("latin-1") if isinstance(one, bytes) else one for one in older))
             if len(key) < MIN_SECRET_LENGTH and "ENCORE_SECRET_KEYS" not in problems:
                 problems["SECRET_KEY"] = (
                     f"is {'missing' if not key else 'too short'}; set SECRET_KEY (or ENCORE_SECRET_KEYS) to at least "

@@ -129,7 +129,7 @@ class Encore:
         )
         lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
-        app.extensions[EXTENSION] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard)
+        app.extensions[EXTENSION] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker)
         blueprints = [offer.create_blueprint(), webhooks.create_blueprint(), dashboard.create_blueprint()]
         for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
@@ -218,6 +218,15 @@ class Encore:
     def sweep(self) -> recovering.Swept:
         """Do everything that is due, once, as ``flask encore sweep`` does. Needs an app context."""
         return recovering.sweep(state().runtime)
+
+    def close(self) -> None:
+        """End the embedded worker after its round and close the database connections. Needs an app context.
+
+        For tests and for programs that end before their process does; a web server needs none of it.
+        """
+        app = state()
+        app.worker.stop()
+        app.runtime.db.dispose()
 
     def upgrade(self) -> None:
         """Create or migrate Encore's tables, as ``flask encore db upgrade`` does. Needs an app context."""

@@ -32,7 +32,7 @@ def serving(make_shop: ShopFactory, database_uri: str) -> Iterator[Shop]:
 
 def worker_of(shop: Shop) -> Worker:
     """The shop's worker."""
-    worker = shop.rt.wake.__self__  # type: ignore[attr-defined]
+    worker = shop.app.extensions["flask-encore"].worker
     assert isinstance(worker, Worker)
     return worker
 
@@ -261,7 +261,7 @@ FORKING = """
         encore.upgrade()
         encore.catalog.upsert([Product(sku="mug", title="Mug", price=Money(100, "gbp"))])
     parent = serve()
-    held = app.extensions["flask-encore"].runtime.wake.__self__
+    held = app.extensions["flask-encore"].worker
     held._starting.acquire()  # somebody was just starting it
     reader, writer = os.pipe()
     child = os.fork()
@@ -294,3 +294,15 @@ def test_a_forked_process_has_its_own_worker_and_its_own_connections(database_ur
     if database_uri.startswith("postgresql"):
         assert answer["child"]["backend"] != answer["parent"]["backend"]
         assert answer["again"] == answer["parent"]["backend"]
+
+
+def test_closing_ends_the_worker_and_the_connections(serving: Shop) -> None:
+    serving.app.test_client().get("/thanks/1042")
+    thread = thread_of(serving)
+    assert thread is not None and thread.is_alive()
+
+    with serving.app.app_context():
+        serving.encore.close()
+
+    assert not thread.is_alive()
+    assert serving.rt.db.engine.pool.checkedin() == 0  # type: ignore[attr-defined]

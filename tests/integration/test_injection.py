@@ -100,6 +100,18 @@ def test_a_page_that_uses_all_three_ways_shows_the_offer_once(make_shop: ShopFac
     assert len(SECTION.findall(shop.app.test_client().get("/page/1042").text)) == 1
 
 
+def test_a_template_that_calls_the_global_twice_shows_the_offer_once(make_shop: ShopFactory) -> None:
+    _, response = page_of(
+        make_shop,
+        lambda order_id: render_template_string(
+            "<main>{{ encore_offer(order_id) }}{{ encore_offer(order_id) }}</main>", order_id=order_id
+        ),
+        ENCORE_THANK_YOU={},
+    )
+
+    assert len(SECTION.findall(response.text)) == 1
+
+
 def test_an_order_key_that_is_a_number_in_the_url_is_found(make_shop: ShopFactory) -> None:
     shop = make_shop(ENCORE_THANK_YOU={"numbered": "order_id"})
     shop.app.add_url_rule("/order/<int:order_id>/thanks", "numbered", lambda order_id: PAGE)

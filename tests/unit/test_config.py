@@ -341,3 +341,17 @@ def test_settings_cannot_be_changed() -> None:
 def test_the_instance_folder_may_be_a_path() -> None:
     settings = Settings.from_config({}, instance_path=Path("/srv/shop"), secret_key=SECRET_KEY)
     assert settings.model_dir == "/srv/shop/encore-models"
+
+
+def test_tokens_are_read_with_flasks_own_fallback_keys() -> None:
+    settings = Settings.from_config(
+        {"SECRET_KEY_FALLBACKS": ["an older key of the app", b"the oldest key of the app"]},
+        instance_path="/instance",
+        secret_key="the newest key of the app",
+    )
+
+    assert settings.secret_keys == (
+        "the newest key of the app",
+        "an older key of the app",
+        "the oldest key of the app",
+    )

@@ -92,13 +92,15 @@ class Product:
         checked_price(f"price of {self.sku}", self.price)
         if self.stock is not None and (type(self.stock) is not int or self.stock < 0):
             raise InvalidInput(f"stock of {self.sku} has to be None or a whole number of at least 0.")
-        if self.category is not None and not isinstance(self.category, str):
-            raise InvalidInput(f"category of {self.sku} has to be None or a string, got {self.category!r}.")
+        if self.category is not None:
+            checked_ref(f"category of {self.sku}", self.category)
         if self.cost is not None:
             checked_price(f"cost of {self.sku}", self.cost)
             if self.cost.currency != self.price.currency:
                 raise CurrencyMismatch(f"price and cost of {self.sku} are in different currencies.")
-        if self.image_url is not None and not (isinstance(self.image_url, str) and _WEB.match(self.image_url)):
+        if self.image_url is not None and not (
+            isinstance(self.image_url, str) and _WEB.match(self.image_url) and not _CONTROL.search(self.image_url)
+        ):
             raise InvalidInput(f"image_url of {self.sku} has to start with / or https://.")
 
 

@@ -80,6 +80,10 @@ class Trainer(Protocol):
         ...
 
 
+#: Metadata under which a PaymentIntent, or a refund, names the charge it was made for.
+CHARGE_KEY = "encore_charge"
+
+
 class IntentStatus(StrEnum):
     """A PaymentIntent's status, in Stripe's words; they stop at this border."""
 

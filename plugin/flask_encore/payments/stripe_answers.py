@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from flask_encore.domain.errors import SignatureInvalid
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import (
+    CHARGE_KEY,
     GatewayEvent,
     IntentSnapshot,
     IntentStatus,
@@ -20,9 +21,6 @@ from flask_encore.domain.ports import (
     RefundSnapshot,
     RefundStatus,
 )
-
-#: Where the metadata of what we create holds our charge's id; `GatewayEvent.charge_ref` hands it on.
-CHARGE_KEY = "encore_charge"
 
 T = TypeVar("T")
 

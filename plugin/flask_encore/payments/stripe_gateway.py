@@ -46,6 +46,8 @@ API_VERSION = "2026-10-28.endive"
 CONNECT_TIMEOUT = 3.05
 #: Seconds. A bank's answer takes up to ten; the shopper who waits longer is told "we are checking".
 READ_TIMEOUT = 20.0
+#: Seconds. A checkout waits for this one; what Stripe does not tell in time is asked again by the sweeper.
+CHECKOUT_READ_TIMEOUT = 5.0
 #: Seconds a webhook's timestamp may be off, in either direction. Stripe signs anew at every delivery attempt.
 WEBHOOK_TOLERANCE = 300
 #: The most Stripe puts on one page of a list.
@@ -92,14 +94,19 @@ class StripeGateway:
         self._account = settings.stripe_account
         self._webhook_secrets = settings.stripe_webhook_secrets
         self._clock = clock
-        self._stripe = stripe.StripeClient(
-            settings.stripe_secret_key,
-            stripe_version=API_VERSION,
-            base_addresses={"api": settings.stripe_api_base.rstrip("/")},
-            # Repeating is a decision of the services: they know which calls may be repeated, and with which key.
-            max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=timeout),
-        ).v1
+
+        def client(read_timeout: float) -> Any:
+            return stripe.StripeClient(
+                settings.stripe_secret_key,
+                stripe_version=API_VERSION,
+                base_addresses={"api": settings.stripe_api_base.rstrip("/")},
+                # Repeating is a decision of the services: they know which calls may be repeated, and with which key.
+                max_network_retries=0,
+                http_client=stripe.RequestsClient(timeout=(timeout[0], read_timeout)),
+            ).v1
+
+        self._stripe = client(timeout[1])
+        self._hasty = client(min(timeout[1], CHECKOUT_READ_TIMEOUT))
 
     @property
     def livemode(self) -> bool:
@@ -107,10 +114,10 @@ class StripeGateway:
         return self._livemode
 
     def payment(self, payment_intent_ref: str) -> PaymentSnapshot:
-        """The original order's payment, with its payment method."""
+        """The original order's payment and its payment method. A checkout waits for it, so with less patience."""
         with _asking("payment", payment_intent_ref):
             return answers.payment_snapshot(
-                self._stripe.payment_intents.retrieve(
+                self._hasty.payment_intents.retrieve(
                     payment_intent_ref, {"expand": ["payment_method"]}, self._options()
                 )
             )

@@ -14,9 +14,9 @@ from datetime import timedelta
 
 from flask_encore.domain.charges import Charge, ChargeStatus, sources
 from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
-from flask_encore.domain.ports import Gateway, IntentRequest, IntentSnapshot, IntentStatus
+from flask_encore.domain.ports import CHARGE_KEY, Gateway, IntentRequest, IntentSnapshot, IntentStatus
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import METADATA_KEY, cancel_unborn, disagreement, outcome_of, settle
+from flask_encore.services.settling import cancel_unborn, disagreement, outcome_of, settle
 from flask_encore.store import charges
 
 #: Longer than three Stripe calls at their longest (3 s to connect, 20 s to read each), so that a worker that is merely
@@ -61,7 +61,7 @@ def request_of(charge: Charge) -> IntentRequest:
         payment_method_ref=charge.payment_method_ref,
         payment_method_type=charge.payment_method_type,
         description=f"{charge.snapshot['title']} (added to order {charge.order_ref})",
-        metadata={METADATA_KEY: charge.id, "encore_order": charge.order_ref},
+        metadata={CHARGE_KEY: charge.id, "encore_order": charge.order_ref},
     )
 
 
@@ -205,7 +205,7 @@ def _named(gateway: Gateway, charge: Charge) -> list[IntentSnapshot]:
     return [
         intent
         for intent in gateway.intents_of(charge.customer_ref, created_since=since)
-        if intent.metadata.get(METADATA_KEY) == charge.id
+        if intent.metadata.get(CHARGE_KEY) == charge.id
     ]
 
 

@@ -13,9 +13,9 @@ from flask_encore.domain.charges import Charge, ChargeStatus, sources
 from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.money import Money
-from flask_encore.domain.ports import GatewayEvent, RefundSnapshot
+from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, RefundSnapshot
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import METADATA_KEY, after_commit, last_look, record_event, tell
+from flask_encore.services.settling import after_commit, last_look, record_event, tell
 from flask_encore.store import catalog, charges, outbox, refunds
 
 #: A bank that takes a refund as "pending" answers in days; asking once an hour is plenty beside the webhook.
@@ -162,7 +162,7 @@ def _ask(rt: Runtime, charge: Charge, seq: int, amount_minor: int, *, looked: bo
             charge.payment_intent_ref,
             Money(amount_minor, charge.amount.currency),
             idempotency_key=f"encore:{charge.id}:refund:{seq}",
-            metadata={METADATA_KEY: charge.id, "encore_refund": str(seq)},
+            metadata={CHARGE_KEY: charge.id, "encore_refund": str(seq)},
         )
         return settle_refunds(rt, charge, [told])
     except GatewayRefused as error:
@@ -255,7 +255,7 @@ def _back(rows: Sequence[Mapping[Any, Any]]) -> int:
 
 def _seq(charge: Charge, told: RefundSnapshot) -> int | None:
     """Which of our requests this refund answers; ``None`` when somebody else asked for it."""
-    if told.metadata.get(METADATA_KEY) != charge.id:
+    if told.metadata.get(CHARGE_KEY) != charge.id:
         return None
     text = told.metadata.get("encore_refund", "")
     return int(text) if text.isdecimal() else None

@@ -10,12 +10,9 @@ from typing import Any
 from flask_encore.domain.charges import Charge, ChargeStatus, Verdict, judge, sources
 from flask_encore.domain.errors import GatewayError, IllegalTransition
 from flask_encore.domain.events import EVENT_OF, ChargeEvent, EventKind
-from flask_encore.domain.ports import GatewayEvent, IntentSnapshot, IntentStatus
+from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentSnapshot, IntentStatus
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, charges, events, outbox
-
-#: Metadata key under which a PaymentIntent names the charge it was made for.
-METADATA_KEY = "encore_charge"
 
 #: How soon an outcome that is not final is asked about again, when no webhook came first.
 ASK_AGAIN = timedelta(seconds=60)
@@ -46,7 +43,7 @@ def disagreement(charge: Charge, intent: IntentSnapshot, *, livemode: bool) -> s
     """How Stripe's object differs from what was frozen in the row; empty when it does not."""
     if intent.ref != charge.payment_intent_ref:
         return "intent_mismatch"
-    if intent.metadata.get(METADATA_KEY) != charge.id:
+    if intent.metadata.get(CHARGE_KEY) != charge.id:
         return "metadata_mismatch"
     if intent.amount != charge.amount:
         return "amount_mismatch" if intent.amount.currency == charge.amount.currency else "currency_mismatch"

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from flask_encore.config import EXTENSION
 from flask_encore.domain.errors import ConfigurationError
 from flask_encore.services.runtime import Runtime
+from flask_encore.services.working import Worker
 from flask_encore.web.tokens import Tokens
 
 #: Decides who may see the merchant's pages: an actor's name lets in, ``None`` or False answers 403, a response is sent.
@@ -24,6 +25,7 @@ class AppState:
     runtime: Runtime
     tokens: Tokens
     admin_guard: AdminGuard | None
+    worker: Worker
 
 
 def state(app: Flask | None = None) -> AppState:

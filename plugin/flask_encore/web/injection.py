@@ -58,8 +58,11 @@ def section(order_ref: str) -> Markup:
 
 
 def encore_offer(order_ref: object) -> Markup:
-    """Template global: the offer section of *order_ref*, right here. Empty where there is no page, as in a mail."""
-    if not has_request_context():
+    """Template global: the offer section of *order_ref*, right here; once a page.
+
+    Empty where there is no page, as in a mail.
+    """
+    if not has_request_context() or request.environ.get(_PLACED):
         return Markup("")
     html = section(str(order_ref))
     request.environ[_PLACED] = request.environ.get(_PLACED, False) or bool(html)

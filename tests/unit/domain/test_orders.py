@@ -301,3 +301,14 @@ def test_the_same_numbers_in_another_currency_are_another_order() -> None:
 def test_lines_survive_the_store() -> None:
     assert lines_from_json(lines_to_json([POT, TEA]), "gbp") == (POT, TEA)
     assert lines_to_json([TEA]) == [{"sku": "TEA-1", "title": "Assam", "quantity": 6, "unit_price": 255}]
+
+
+@pytest.mark.parametrize("field", ["category", "image_url"])
+def test_control_characters_in_what_a_database_has_to_hold_are_refused(field: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"^{field} of MUG-1"):
+        Product(sku="MUG-1", title="Mug", price=Money(1290, "gbp"), **{field: "/kitchen\x00"})
+
+
+def test_a_category_longer_than_its_column_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^category of MUG-1 has to be at most 200 characters"):
+        Product(sku="MUG-1", title="Mug", price=Money(1290, "gbp"), category="k" * 201)

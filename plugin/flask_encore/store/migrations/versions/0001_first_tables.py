@@ -168,6 +168,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("encore_orders", schema=None) as batch_op:
         batch_op.create_index("ix_encore_orders_customer", ["account", "customer_ref"], unique=False)
+        batch_op.create_index("ix_encore_orders_reason", ["ineligible_reason", "recorded_at"], unique=False)
 
     op.create_table(
         "encore_outbox",
@@ -262,6 +263,7 @@ def downgrade() -> None:
 
     op.drop_table("encore_outbox")
     with op.batch_alter_table("encore_orders", schema=None) as batch_op:
+        batch_op.drop_index("ix_encore_orders_reason")
         batch_op.drop_index("ix_encore_orders_customer")
 
     op.drop_table("encore_orders")
