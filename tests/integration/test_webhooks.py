@@ -32,6 +32,7 @@ from money import (
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import IntentStatus
+from flask_encore.services import charging
 from flask_encore.signals import charge_succeeded
 from flask_encore.store import charges, outbox
 from flask_encore.store import events as stored_events
@@ -278,6 +279,35 @@ def test_money_on_a_canceled_charge_raises_an_alarm_that_a_crash_cannot_lose(
     assert (row["status"], row["quarantine_reason"]) == ("canceled", "paid_after_cancel")
     shop.sweep()
     assert told(shop) == ["charge_canceled", "charge_quarantined"]
+
+
+@pytest.mark.parametrize(
+    ("card", "status", "reason"),
+    [
+        ("4242424242424242", "succeeded", "paid_twice"),
+        ("4000000000000341", "failed", "paid_beside_the_charge"),
+    ],
+)
+def test_money_on_an_intent_that_is_not_the_charges_own_raises_the_alarm_once(
+    any_shop: Shop, card: str, status: str, reason: str
+) -> None:
+    shop = any_shop
+    listen_for_alarms(shop)
+    shop.accept(offered(shop, card=card))
+    with shop.rt.db.read() as connection:
+        charge = charges.find(connection, charge_row(shop)["id"])
+    assert charge is not None
+    stray = shop.rt.gateway.create_intent(charging.request_of(charge), idempotency_key="by hand")
+    assert deliver(shop, events(shop, "payment_intent.created")[-1]) == (200, {"effect": "ignored"})
+    merchant(shop).payment_intents.confirm(stray.ref, {"payment_method": "pm_card_visa"})
+
+    for effect in ("applied", "duplicate"):
+        assert deliver(shop, events(shop, "payment_intent.succeeded")[-1]) == (200, {"effect": effect})
+
+    row = charge_row(shop)
+    assert (row["status"], row["quarantine_reason"]) == (status, reason)
+    heal(shop)
+    assert told(shop)[1:] == ["charge_quarantined"]
 
 
 @pytest.mark.parametrize("seam", [(outbox, "add"), (stored_events, "record"), (charges, "move")])

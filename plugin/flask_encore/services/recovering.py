@@ -10,10 +10,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask_encore.domain.charges import Charge, ChargeStatus
+from flask_encore.domain.charges import PAID, Charge, ChargeStatus
 from flask_encore.domain.errors import GatewayError, GatewayRefused
 from flask_encore.domain.events import ChargeEvent, EventKind
-from flask_encore.domain.ports import GatewayEvent
+from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentStatus
 from flask_encore.services import charging, delivering, recording, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
@@ -158,10 +158,8 @@ def receive(rt: Runtime, event: GatewayEvent) -> str:
     with rt.db.read() as connection:
         found = charges.of_event(connection, event, account=rt.account) if event.payment_intent_ref else None
     if found is None:
-        # The shop's own payments come this way too, and an intent we created and did not commit (the sweeper's).
-        if event.charge_ref:
-            rt.wake()
-        return _note(rt, event)
+        # The shop's own payments come this way too, and an intent we created and did not commit.
+        return _stray(rt, event) if event.charge_ref else _note(rt, event)
     charge, seen = found
     if seen:
         return "duplicate"
@@ -177,6 +175,30 @@ def receive(rt: Runtime, event: GatewayEvent) -> str:
             settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source="webhook", event=event)
         else:
             return _note(rt, event)
+    except AlreadySeen:
+        return "duplicate"
+    return "applied"
+
+
+def _stray(rt: Runtime, event: GatewayEvent) -> str:
+    """An intent that names a charge of ours and is not its committed one: the sweeper's to find or to cancel.
+
+    Unless it is paid, which we never do: somebody confirmed it by hand. Then money moved beside the charge.
+    """
+    assert rt.gateway is not None
+    with rt.db.read() as connection:
+        charge = charges.find(connection, event.charge_ref)
+    waiting = {ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN}
+    if charge is None or charge.account != rt.account or event.payment_intent_ref is None:
+        return _note(rt, event)
+    if event.type != "payment_intent.succeeded" or (charge.payment_intent_ref is None and charge.status in waiting):
+        rt.wake()
+        return _note(rt, event)
+    intent = rt.gateway.intent(event.payment_intent_ref)
+    if intent.status is not IntentStatus.SUCCEEDED or intent.metadata.get(CHARGE_KEY) != charge.id:
+        return _note(rt, event)
+    try:
+        quarantine(rt, charge, reason="paid_twice" if charge.status in PAID else "paid_beside_the_charge", event=event)
     except AlreadySeen:
         return "duplicate"
     return "applied"
