@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from babel.dates import format_date
-from babel.numbers import format_currency
 
 from flask_encore.domain.money import Money
+from flask_encore.web.phrases import phrases_for
 
 #: Locale -> the language's name for itself.
 LOCALES = {"en": "English", "de": "Deutsch", "ar": "العربية"}
@@ -102,7 +102,7 @@ def word(key: str, locale: str, **values: object) -> str:
 
 def money(amount: Money, locale: str) -> str:
     """*amount* as *locale* writes it."""
-    return format_currency(amount.decimal, amount.currency.upper(), locale=TAGS[locale].replace("-", "_"))
+    return phrases_for(TAGS[locale]).money(amount)
 
 
 def day(when: datetime, locale: str) -> str:

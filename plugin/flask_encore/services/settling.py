@@ -218,12 +218,12 @@ def _columns(
 
 
 def tell(connection: Any, charge: Charge, now: datetime) -> ChargeEvent | None:
+    """Queue the event of the charge's status; ``None`` when it has none, or it was told about this attempt."""
     kind = EVENT_OF.get(charge.status)
     if kind is None:
         return None
     told = ChargeEvent.of(kind, charge, at=now, detail=charge.failure_code)
-    outbox.add(connection, told, charge, now=now)
-    return told
+    return told if outbox.add(connection, told, charge, now=now) else None
 
 
 def record_event(

@@ -31,6 +31,8 @@ FALLBACK = "en"
 
 #: Unicode's first-strong isolate and its end: keep "Visa •••• 4242" in order inside an Arabic sentence.
 _ISOLATE, _END = "\u2068", "\u2069"
+#: Its left-to-right sister, and the mark CLDR puts before Arabic amounts.
+_ISLAND, _MARK = "\u2066", "\u200f"
 
 #: As wide as a plus and read aloud as "minus", which the hyphen in the locale data is not.
 _MINUS = "\u2212"
@@ -79,7 +81,9 @@ class Phrases:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
         pattern = _pattern(self.locale, exponent(amount.currency))
         text = pattern.apply(amount.decimal, self.locale, currency=amount.currency.upper(), currency_digits=False)
-        return _LETTER_THEN_DIGIT.sub("\u00a0", str(text)).replace("-", _MINUS)
+        written = _LETTER_THEN_DIGIT.sub("\u00a0", str(text)).replace("-", _MINUS)
+        # "UK£" is Latin: without a left-to-right island its letters and its sign change places in an Arabic line.
+        return f"{_ISLAND}{written.replace(_MARK, '')}{_END}" if self.direction == "rtl" else written
 
     def percent(self, whole: int) -> str:
         """*whole* percent: ``−10%``, ``−10 %``."""

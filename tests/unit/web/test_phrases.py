@@ -69,7 +69,7 @@ def test_every_state_that_composes_a_key_is_a_state() -> None:
         ("de-DE", "Zahlungspflichtig bestellen"),
         ("fr-FR", "Commander avec obligation de paiement"),
         ("es-ES", "Comprar con obligación de pago"),
-        ("ar", "اشترِ الآن · \u2068\u200f11.61\u00a0UK£\u2069"),
+        ("ar", "اشترِ الآن · \u2068\u206611.61\u00a0UK£\u2069\u2069"),
     ],
 )
 def test_the_order_button_says_what_the_law_of_its_language_wants(locale: str, label: str) -> None:
@@ -148,3 +148,10 @@ def test_a_missing_sentence_or_value_is_an_error_not_a_hole_in_the_page() -> Non
 
 def test_directions() -> None:
     assert [phrases_for(name).direction for name in ("en", "de", "ar-EG")] == ["ltr", "ltr", "rtl"]
+
+
+def test_an_amount_keeps_its_order_inside_an_arabic_line() -> None:
+    say = phrases_for("ar")
+
+    assert say.money(Money(1161, "gbp")) == "\u206611.61\u00a0UK£\u2069"
+    assert say.money(Money(-119, "gbp")) == "\u2066\u22121.19\u00a0UK£\u2069"
