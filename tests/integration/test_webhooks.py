@@ -150,6 +150,7 @@ def test_control_without_the_guard_of_settle_five_copies_would_be_five_successes
 
     monkeypatch.setattr(charges, "move", unguarded)
     monkeypatch.setattr(stored_events, "record", lambda *_, **__: True)
+    monkeypatch.setattr(outbox, "add", lambda *_, **__: True)
     with charge_succeeded.connected_to(lambda *_, **__: signals.append(1), sender=shop.app):
         for _ in range(5):
             assert deliver(shop, _ours(shop))[0] == 200

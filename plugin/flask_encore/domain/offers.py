@@ -84,6 +84,8 @@ class Reason(StrEnum):
     NO_MODEL = "no_model"  #: nothing was trained yet: run ``flask encore train``
     NO_CANDIDATE = "no_candidate"  #: the recommender had nothing to say about this basket
     ALL_FILTERED = "all_filtered"  #: every candidate was sold out, inactive, of another currency or too cheap
+    ORDER_REFUNDED = "order_refunded"  #: the whole order was refunded, so nothing is added to it
+    ORDER_DISPUTED = "order_disputed"  #: the cardholder's bank disputes the order's own payment
     ORDER_TOO_OLD = "order_too_old"  #: the page was opened long after the order was paid
     RANKER_FAILED = "ranker_failed"  #: the recommender raised
     RANKER_TIMEOUT = "ranker_timeout"  #: the recommender took longer than ENCORE_DECISION_BUDGET_MS

@@ -38,6 +38,8 @@ _FIXES = {
     Reason.PAYMENT_AMOUNT_MISMATCH: "Hand order_paid the total that was charged, shipping and tax included.",
     Reason.PAYMENT_CURRENCY_MISMATCH: "Hand order_paid the currency that was charged.",
     Reason.PAYMENT_MODE_MISMATCH: "The shop's checkout and Encore use keys of different modes; use the same.",
+    Reason.ORDER_REFUNDED: "Nothing to do: these orders were refunded.",
+    Reason.ORDER_DISPUTED: "Nothing to do here; answer the dispute in Stripe's dashboard.",
     Reason.PAYMENT_UNVERIFIED: "Stripe could not be asked; the sweeper will ask again. Is it running?",
     Reason.RANKER_FAILED: "The recommender raised; the log has the reason. Train again: flask encore train",
     Reason.RANKER_TIMEOUT: "The recommender was too slow; look at the log, or raise ENCORE_DECISION_BUDGET_MS.",

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from flask_encore.domain.charges import PAID, Charge, ChargeStatus
 from flask_encore.domain.errors import GatewayError, GatewayRefused
 from flask_encore.domain.events import ChargeEvent, EventKind
-from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentStatus
+from flask_encore.domain.offers import Reason
+from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentStatus, RefundStatus
 from flask_encore.services import charging, delivering, recording, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.services.settling import AlreadySeen, after_commit, last_look, quarantine, record_event, settle
-from flask_encore.store import charges, events, outbox
+from flask_encore.store import charges, events, orders, outbox
 
 #: How long an accepted offer whose outcome is unknown is still carried through: a Friday's bad deploy plus the
 #: weekend. After that the shopper has long been told nothing, so it is cancelled instead.
@@ -159,7 +160,7 @@ def receive(rt: Runtime, event: GatewayEvent) -> str:
         found = charges.of_event(connection, event, account=rt.account) if event.payment_intent_ref else None
     if found is None:
         # The shop's own payments come this way too, and an intent we created and did not commit.
-        return _stray(rt, event) if event.charge_ref else _note(rt, event)
+        return _stray(rt, event) if event.charge_ref else _original(rt, event)
     charge, seen = found
     if seen:
         return "duplicate"
@@ -202,6 +203,35 @@ def _stray(rt: Runtime, event: GatewayEvent) -> str:
     except AlreadySeen:
         return "duplicate"
     return "applied"
+
+
+def _original(rt: Runtime, event: GatewayEvent) -> str:
+    """News of the payment of an order: once it is disputed, or refunded in full, nothing is added to that order."""
+    assert rt.gateway is not None
+    paid_by = event.payment_intent_ref
+    disputed = event.type == "charge.dispute.created"
+    if paid_by is None or not (disputed or event.type == "charge.refunded"):
+        return _note(rt, event)
+    with rt.db.read() as connection:
+        total = orders.total_of_payment(connection, paid_by, account=rt.account)
+    if total is None:
+        return _note(rt, event)
+    if disputed:
+        over, reason = rt.gateway.is_disputed(paid_by), Reason.ORDER_DISPUTED
+    else:
+        refunds = rt.gateway.refunds_of(paid_by)
+        back = sum(refund.amount.minor_units for refund in refunds if refund.status is RefundStatus.SUCCEEDED)
+        over, reason = back >= total.minor_units, Reason.ORDER_REFUNDED
+    if not over:
+        return _note(rt, event)
+    now = rt.clock()
+    try:
+        with rt.db.write() as connection:
+            closed = orders.close(connection, paid_by, account=rt.account, reason=reason, now=now)
+            record_event(connection, rt, event, now, effect="applied" if closed else "duplicate")
+    except AlreadySeen:
+        return "duplicate"
+    return "applied" if closed else "duplicate"
 
 
 def _note(rt: Runtime, event: GatewayEvent) -> str:

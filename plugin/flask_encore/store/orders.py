@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
+from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.orders import PaidOrder, lines_to_json
-from flask_encore.store.models import orders
+from flask_encore.store.models import decisions, orders
 
 _FINGERPRINT = sa.select(orders.c.fingerprint, orders.c.order_ref).where(
     orders.c.account == sa.bindparam("account"),
@@ -112,6 +113,42 @@ def set_payment(connection: sa.Connection, order_ref: str, *, account: str, was:
         .where(orders.c.account == account, orders.c.order_ref == order_ref, orders.c.ineligible_reason == was)
         .values(**payment.columns())
     )
+
+
+def total_of_payment(connection: sa.Connection, payment_intent_ref: str, *, account: str) -> Money | None:
+    """What the order paid by *payment_intent_ref* cost; ``None`` when it paid no order of ours."""
+    row = connection.execute(
+        sa.select(orders.c.total_minor, orders.c.currency).where(
+            orders.c.account == account, orders.c.payment_intent_ref == payment_intent_ref
+        )
+    ).first()
+    return None if row is None else Money(row.total_minor, row.currency)
+
+
+def close(connection: sa.Connection, payment_intent_ref: str, *, account: str, reason: str, now: datetime) -> bool:
+    """Let the order of *payment_intent_ref* be offered nothing any more, and end its offer if nobody accepted it.
+
+    False when the order was ineligible before. The claim asks for an eligible order, so an accept in the same moment
+    is either before this or refused.
+    """
+    closed = connection.execute(
+        sa.update(orders)
+        .where(
+            orders.c.account == account,
+            orders.c.payment_intent_ref == payment_intent_ref,
+            orders.c.ineligible_reason == "",
+        )
+        .values(ineligible_reason=reason)
+        .returning(orders.c.order_ref)
+    ).first()
+    if closed is None:
+        return False
+    connection.execute(
+        sa.update(decisions)
+        .where(decisions.c.account == account, decisions.c.order_ref == closed.order_ref, decisions.c.expires_at > now)
+        .values(expires_at=now)
+    )
+    return True
 
 
 def recent_reasons(connection: sa.Connection, *, account: str, limit: int) -> Sequence[str]:

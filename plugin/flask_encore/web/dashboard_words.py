@@ -91,6 +91,8 @@ REASONS = {
     Reason.NO_MODEL: "Nothing was trained yet: run “flask encore train”.",
     Reason.NO_CANDIDATE: "The recommender had nothing to say about this basket.",
     Reason.ALL_FILTERED: "Every candidate was sold out, inactive, in the order already, or had no fitting price.",
+    Reason.ORDER_REFUNDED: "The order itself was refunded.",
+    Reason.ORDER_DISPUTED: "The cardholder's bank disputes the order's own payment.",
     Reason.ORDER_TOO_OLD: "The page was opened long after the order was paid.",
     Reason.RANKER_FAILED: "The recommender failed; the log has the details.",
     Reason.RANKER_TIMEOUT: "The recommender took longer than ENCORE_DECISION_BUDGET_MS.",
