@@ -13,7 +13,7 @@ from flask_encore.domain.charges import Charge
 from flask_encore.domain.events import ChargeEvent
 from flask_encore.store.models import outbox
 
-_ADD = insert(outbox).on_conflict_do_nothing(index_elements=["dedupe"])
+_ADD = insert(outbox).on_conflict_do_nothing(index_elements=["dedupe"]).returning(outbox.c.id)
 _earlier = outbox.alias("earlier")
 
 
@@ -40,7 +40,7 @@ def add(
             "last_error": "",
         },
     )
-    return added.rowcount == 1
+    return added.first() is not None
 
 
 def due(connection: sa.Connection, *, account: str, now: datetime, limit: int) -> Sequence[Mapping[Any, Any]]:
