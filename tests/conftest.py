@@ -22,6 +22,7 @@ from flask import Flask
 
 from flask_encore import Encore, Money, OrderLine, PaidOrder, Product
 from flask_encore.services.runtime import Runtime
+from flask_encore.store import migrations
 from flask_encore.testing import FixedRanker, FrozenClock, StripeSimulator
 
 #: Set in CI: what cannot run is a failure there, not a skip.
@@ -216,8 +217,18 @@ def let_lanes_end() -> None:
             thread.join(timeout=10)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with Encore's tables in it, to be copied: migrating anew costs a test more than it learns."""
+    file = tmp_path_factory.mktemp("migrated") / "encore.sqlite3"
+    engine = sa.create_engine(f"sqlite:///{file}")
+    migrations.upgrade(engine)
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
-def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> Iterator[ShopFactory]:
+def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migrated: Path) -> Iterator[ShopFactory]:
     """Builds host shops; closes their connections afterwards."""
     made: list[Shop] = []
 
@@ -231,10 +242,14 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
         **config: Any,
     ) -> Shop:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
+        default = tmp_path / "encore.sqlite3"
+        is_copied = upgrade and database_uri in {None, f"sqlite:///{default}"} and not default.exists()
+        if is_copied:
+            shutil.copy(migrated, default)
         app.config |= {
             "TESTING": True,
             "SECRET_KEY": "tests-only-secret-of-32-characters",
-            "ENCORE_DATABASE_URI": database_uri or f"sqlite:///{tmp_path / 'encore.sqlite3'}",
+            "ENCORE_DATABASE_URI": database_uri or f"sqlite:///{default}",
             "ENCORE_STRIPE_SECRET_KEY": "sk_test_simulator",
             "ENCORE_STRIPE_PUBLISHABLE_KEY": "pk_test_simulator",
             "ENCORE_STRIPE_WEBHOOK_SECRETS": [WEBHOOK_SECRET],
@@ -263,7 +278,8 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path) -> It
             encore.on(kind)(shop.delivered.append)
         with app.app_context():
             if upgrade:
-                encore.upgrade()
+                if not is_copied:
+                    encore.upgrade()
                 encore.catalog.upsert(PRODUCTS)
         made.append(shop)
         return shop

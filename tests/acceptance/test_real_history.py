@@ -29,6 +29,7 @@ def test_the_real_history_is_imported_learned_from_and_sold_on(
         record_property("seconds_from_file_to_open_shop", round(seconds, 1))
         print(f"{HISTORY.name}: imported, trained and open in {seconds:.1f} s")
         assert "  3,791 products, 19,773 orders with 517,254 lines." in demo.said
+        assert "  527,725 of 527,725 rows kept." in demo.said
         for walk in journey.JOURNEYS:
             with subtests.test(walk.__name__):
                 walk(demo.shop)

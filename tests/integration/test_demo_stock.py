@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import skip
-from demo_host import NOW, Visit, form_action, open_shop, silent
+from demo_host import NOW, Visit, open_shop, silent
 
 from flask_encore.demo.stock import ensure_stocked
 from flask_encore.domain.errors import InvalidInput
@@ -96,34 +94,3 @@ def test_a_broken_history_leaves_the_shop_empty(empty: Visit, tmp_path: Path) ->
     assert empty.shop.books.meta("stocked") == ""
     with empty.app.app_context():
         assert empty.shop.encore.train().orders == 0
-
-
-@pytest.mark.real_data
-def test_the_real_history_of_a_gift_shop_stocks_sells_offers_and_charges(empty: Visit) -> None:
-    path = Path(os.environ.get("ENCORE_REAL_DATA", ""))
-    if not path.is_file():
-        skip("ENCORE_REAL_DATA does not name the Online Retail order history")
-    told: list[str] = []
-    with empty.app.app_context():
-        stocked = ensure_stocked(empty.shop, data=path, now=NOW, tell=told.append, bar=silent)
-
-    assert stocked.products == 3_791
-    assert told[0] == "3,791 products, 19,773 orders with 517,254 lines."
-    assert "527,725 of 527,725 rows kept." in told
-    holder = empty.shop.books.product("85123A")
-    assert holder is not None
-    assert holder.product.title == "White Hanging Heart T-light Holder"
-
-    with open_shop(Path(empty.app.instance_path)) as visit:
-        order_ref = visit.buy("85123A", "22423")
-        page = visit.client.get(f"/orders/{order_ref}/thanks").text
-        visit.client.post(form_action(page, "accept"))
-        visit.deliver()
-
-        order = visit.shop.books.order(order_ref)
-        assert order is not None
-        assert [line.quantity for line in order.added] == [1]
-        assert [charge["amount"] for charge in visit.stripe.charges()] == [
-            order.total.minor_units,
-            order.added[0].amount.minor_units,
-        ]
