@@ -31,6 +31,7 @@ from peers import METHODS, Taught
 from scipy import sparse
 
 from encore_recommender import Baskets, CoPurchaseRecommender
+from encore_recommender.acceptance import by_expected_profit
 from encore_recommender.evaluation import DEPTH, Context, Query, queries, split
 from encore_recommender.tuning import VALIDATION_SHARE
 
@@ -172,6 +173,26 @@ def rank_ours(
     return answers, float(error)
 
 
+def turned(
+    model: CoPurchaseRecommender, asked: Sequence[Query], prices: dict[str, float]
+) -> dict[str, dict[str, float]]:
+    """Per position of the dial, hits of the first offer and what it sold for, price standing in for margin."""
+    found: dict[str, dict[str, float]] = {}
+    offered = [model.recommend(query.basket, k=DEPTH, exclude=query.exclude) for query in asked]
+    for dial in (0.0, 0.25, 0.5, 1.0):
+        hits, revenue = 0, 0.0
+        for query, offer in zip(asked, offered, strict=True):
+            if not offer.ids:
+                continue
+            margins = [round(100 * prices.get(sku, 0.0)) for sku in offer.ids]
+            first = offer.ids[by_expected_profit(np.array(offer.probabilities), margins, dial=dial)[0]]
+            if first == query.hidden:
+                hits += 1
+                revenue += prices.get(first, 0.0)
+        found[f"{dial}"] = {"hit_rate_at_1": hits / len(asked), "revenue_per_offer": revenue / len(asked)}
+    return found
+
+
 def tuned(name: str, train: Baskets, asked: dict[Context, list[Query]]) -> dict[Context, tuple[str, Answers]]:
     """A peer's answers to the test queries with the setting that was best on the validation orders, per context."""
     earlier, later = split(train, share=VALIDATION_SHARE)
@@ -233,6 +254,7 @@ def judge(shop: Shop, names: Sequence[str]) -> dict[str, Any]:
         "choice": model.choice_.as_dict(),
         "results": found,
         "against_best_peer": {CONTEXT_NAMES[c]: compared(gains[c]) for c in CONTEXTS if len(gains[c]) > 2},
+        **({"dial": {CONTEXT_NAMES[c]: turned(model, asked[c], shop.prices) for c in CONTEXTS}} if shop.prices else {}),
         **({"planted_in_top_5": planted_in_top_5(model)} if shop.name == "synthetic" else {}),
     }
 
@@ -276,6 +298,17 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
             for name, found in results.items():
                 cells = [f"{found[key]:.4f}" if key in found else "" for key in (*shown, *more)]
                 lines.append(f"| {name} | {' | '.join(cells)} |")
+        for context, dials in report.get("dial", {}).items():
+            lines += [
+                "",
+                f"{report['shop']}, {context}: the dial",
+                "",
+                "| dial | HR@1 | revenue per offer |",
+                "|---|---:|---:|",
+            ]
+            lines += [f"| {d} | {v['hit_rate_at_1']:.4f} | {v['revenue_per_offer']:.4f} |" for d, v in dials.items()]
+        if "planted_in_top_5" in report:
+            lines += ["", f"Planted complements in the first five: {report['planted_in_top_5']:.0%}."]
     return "\n".join(lines)
 
 
