@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from encore_recommender.baskets import Baskets
 from encore_recommender.counting import count, pair_blocks, weigh_orders
 from encore_recommender.model import Neighbours
-from encore_recommender.scorers import PRIOR_ORDERS, conditional, cosine, dropout_ease, gram
+from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
 
 #: Assortments turn over. Half a year helped on every history with times; without times it does nothing.
 HALF_LIFE_DAYS = 180.0
@@ -31,7 +31,7 @@ ALWAYS_COMPARED = 20
 #: blend, and the pairs that speak against a product in a long basket, are still there.
 KEPT_BEFORE_BLENDING = 200
 
-SCORES = ("conditional", "cosine", "ease", "smooth_ease")
+SCORES = ("conditional", "settled", "cosine", "ease", "smooth_ease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Blend:
     """How much each score counts, in multiples of its typical best value for a product."""
 
     conditional: float = 0.0
+    settled: float = 0.0
+    """The conditional probability, much more shrunken."""
     cosine: float = 0.0
     ease: float = 0.0
     smooth_ease: float = 0.0
@@ -129,23 +131,23 @@ def score_pairs(
     counted = gram(root, head)
     dense = [dropout_ease(counted.copy(), ridge=ridge) for ridge in RIDGES]
     del counted
-    share = root.orders_with / max(int(root.orders_with.sum()), 1)
+    share = share_of_lines(full)
     popular = np.arange(min(ALWAYS_COMPARED, n_sold))
     rows: list[_Row] = []
     for (first, last, by_root), (_, _, by_full) in zip(pair_blocks(root), pair_blocks(full), strict=True):
         enough = by_root.together >= min_support
         together = np.where(enough, by_root.together, 0)
-        p = conditional(replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0)), full)
+        supported = replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0))
+        shrunken = [conditional(supported, full, prior=prior) for prior in PRIORS]
         a = np.where(enough, cosine(by_root, root), 0.0)
         bounds = np.searchsorted(by_root.rows, np.arange(first, last + 1)).tolist()
         for row, (low, high) in enumerate(pairwise(bounds), start=first):
-            bought = _Row(
-                columns=by_root.columns[low:high], together=together[low:high], scores=[p[low:high], a[low:high]]
-            )
+            scores = [*(p[low:high] for p in shrunken), a[low:high]]
+            bought = _Row(columns=by_root.columns[low:high], together=together[low:high], scores=scores)
             others = popular[popular != row] if row < n_sold else popular[:0]
             extra = np.setdiff1d(others, bought.columns, assume_unique=True)
-            prior = PRIOR_ORDERS * share[extra] / (full.weighted_orders_with[row] + PRIOR_ORDERS)
-            rows.append(bought.beside(extra, prior).judged(row, dense).best())
+            alone = [m * share[extra] / (full.weighted_orders_with[row] + m) for m in PRIORS]
+            rows.append(bought.beside(extra, [*alone, np.zeros(len(extra))]).judged(row, dense).best())
     start = np.zeros(n_items + 1, dtype=np.int64)
     np.cumsum([len(row.columns) for row in rows], out=start[1:])
     parts = [_joined([row.scores[k] for row in rows]) for k in range(len(SCORES))]
@@ -167,13 +169,12 @@ class _Row:
     together: NDArray[np.int64]
     scores: list[NDArray[Any]]
 
-    def beside(self, extra: NDArray[np.int64], prior: NDArray[np.float64]) -> _Row:
+    def beside(self, extra: NDArray[np.int64], scores: list[NDArray[np.float64]]) -> _Row:
         """With best-sellers never bought with it, which only their popularity speaks for."""
-        nothing = np.zeros(len(extra), dtype=np.int64)
         return _Row(
             columns=np.concatenate([self.columns, extra]),
-            together=np.concatenate([self.together, nothing]),
-            scores=[np.concatenate([self.scores[0], prior]), np.concatenate([self.scores[1], nothing])],
+            together=np.concatenate([self.together, np.zeros(len(extra), dtype=np.int64)]),
+            scores=[np.concatenate(both) for both in zip(self.scores, scores, strict=True)],
         )
 
     def judged(self, row: int, dense: list[NDArray[Any]]) -> _Row:

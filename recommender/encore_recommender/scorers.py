@@ -15,8 +15,9 @@ from scipy.linalg import lapack
 
 from encore_recommender.counting import Counts, PairBlock
 
-#: Orders at which half of what is said about a product comes from its own orders.
-PRIOR_ORDERS = 5.0
+#: Orders at which half of what is said about a product comes from its own orders: few where products lead to
+#: each other, many where most of what is bought together is there by chance.
+PRIORS = (5.0, 60.0)
 
 #: Aiolli's asymmetry and locality: best-sellers are discounted a little, strong pairs speak up.
 ASYMMETRY, LOCALITY = 0.8, 3.0
@@ -25,15 +26,20 @@ ASYMMETRY, LOCALITY = 0.8, 3.0
 DROPOUT = 1.0 / 3.0
 
 
-def conditional(block: PairBlock, counts: Counts) -> NDArray[np.float64]:
+def share_of_lines(counts: Counts) -> NDArray[np.float64]:
+    """Per product, its weighted share of all order lines: what is bought when nothing else is known."""
+    share: NDArray[np.float64] = counts.weighted_orders_with / max(float(counts.weighted_orders_with.sum()), 1e-9)
+    return share
+
+
+def conditional(block: PairBlock, counts: Counts, *, prior: float) -> NDArray[np.float64]:
     """Shrunken P(column | row): `(c(i, j) + m s(j)) / (n(i) + m)`, s(j) the share of all lines that are j.
 
-    A Dirichlet prior centred on the whole table, as in DuMouchel (1999), "Bayesian data mining in large
-    frequency tables", The American Statistician 53(3): without evidence it is the best-sellers.
+    A Dirichlet prior of m orders centred on the whole table, as in DuMouchel (1999), "Bayesian data mining in
+    large frequency tables", The American Statistician 53(3): without evidence it is the best-sellers.
     """
-    share = counts.orders_with / max(int(counts.orders_with.sum()), 1)
-    probability: NDArray[np.float64] = (block.weighted + PRIOR_ORDERS * share[block.columns]) / (
-        counts.weighted_orders_with[block.rows] + PRIOR_ORDERS
+    probability: NDArray[np.float64] = (block.weighted + prior * share_of_lines(counts)[block.columns]) / (
+        counts.weighted_orders_with[block.rows] + prior
     )
     return probability
 

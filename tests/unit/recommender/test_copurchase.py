@@ -38,9 +38,9 @@ def test_popularity_is_explained_by_all_orders(fitted: CoPurchaseRecommender) ->
 
 
 def test_one_known_line_scores_by_the_shrunken_conditional_probability(fitted: CoPurchaseRecommender) -> None:
-    # Orders weigh 1 / (lines - 1): bread+butter 1/2 + 1 + 1, bread 1/2 + 1 + 1 + 1; 3 of 13 lines are butter.
-    butter = (2.5 + 5 * 3 / 13) / (3.5 + 5)
-    jam = (1.5 + 5 * 2 / 13) / (3.5 + 5)
+    # Orders weigh 1 / (lines - 1): bread+butter 1/2 + 1 + 1, bread 1/2 + 1 + 1 + 1; 2.5 of 11.5 lines are butter.
+    butter = (2.5 + 5 * 2.5 / 11.5) / (3.5 + 5)
+    jam = (1.5 + 5 * 1.5 / 11.5) / (3.5 + 5)
     found = fitted.recommend(["bread"], k=2)
     assert found.scores[1] / found.scores[0] == pytest.approx(jam / butter, rel=1e-6)
 
