@@ -30,7 +30,7 @@ LEAST_PROBABILITY = 1e-6
 
 #: Expected profit chooses among the so many likeliest offers, and only those nearly as likely as the likeliest:
 #: unbounded, it drifts to expensive oddities nobody takes.
-SHORTLIST, FLOOR = 5, 0.3
+SHORTLIST, FLOOR = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

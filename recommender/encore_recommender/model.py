@@ -66,21 +66,27 @@ class Memory(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Turns a score and a rank into the probability that the product was bought with the basket:
-
-    1 / (1 + exp(-(intercept + score * log(score) + rank * log(rank)))), rank counted from 1.
-    """
+    """Turns scores into the probability that a product was bought with the basket: a logistic of logarithms."""
 
     intercept: float = 0.0
-    score: float = 0.0
+    relative: float = 0.0
+    """Of the score over the first product's."""
+    best: float = 0.0
+    """Of the first product's score."""
     rank: float = 0.0
+    """Of the rank, from 1."""
+    lines: float = 0.0
+    """Of the basket's known lines."""
 
     def __bool__(self) -> bool:
         """False where nothing was fitted."""
         return any(tuple(self))
 
-    def probability(self, score: float, rank: int) -> float:
-        return 1.0 / (1.0 + math.exp(-(self.intercept + self.score * math.log(score) + self.rank * math.log(rank))))
+    def probability(self, score: float, *, best: float, rank: int, lines: int) -> float:
+        """Between 0 and 1; scores are above 0."""
+        logit = self.intercept + self.relative * math.log(score / best) + self.best * math.log(best)
+        logit += self.rank * math.log(rank) + self.lines * math.log(lines)
+        return 1.0 / (1.0 + math.exp(-min(max(logit, -50.0), 50.0)))
 
 
 def size_of(lines: int) -> str:
@@ -399,10 +405,12 @@ class CoPurchaseModel:
         lines = sum(line < self._sold for line in known)
         calibration = self.calibrations[size_of(lines)] if lines else Calibration()
         ceiling = 1.0
+        best = picked[0][2] if picked else 0.0
         for rank, (kind, item, score) in enumerate(picked, start=1):
-            share = self._share(item)
-            fitted = kind == "co_purchase" and calibration and score > 0.0
-            ceiling = min(ceiling, calibration.probability(score, rank) if fitted else share)
+            chance = self._share(item)
+            if kind == "co_purchase" and calibration and score > 0.0:
+                chance = calibration.probability(score, best=best, rank=rank, lines=lines)
+            ceiling = min(ceiling, chance)
             yield ceiling
 
     def _explain_all(self, picked: Sequence[tuple[Kind, int, float]], known: list[int]) -> Iterator[Explanation]:

@@ -179,7 +179,7 @@ def open_model(directory: Path) -> CoPurchaseModel:
             _refuse(directory, "has a weight that is not above 0")
     memories, calibrations = arrays["memories"], arrays["calibrations"]
     numbers = np.concatenate([memories, calibrations])
-    if len(memories) != 2 * len(SIZES) or len(calibrations) != 3 * len(SIZES) or not np.all(np.abs(numbers) < 1e6):
+    if len(memories) != 2 * len(SIZES) or len(calibrations) != 5 * len(SIZES) or not np.all(np.abs(numbers) < 1e6):
         _refuse(directory, "has weights of history or of certainty that are not numbers")
     return CoPurchaseModel(
         skus=skus,
@@ -187,7 +187,7 @@ def open_model(directory: Path) -> CoPurchaseModel:
         orders_with=orders_with,
         tables=tables,
         memories={size: Memory(*memories[2 * i : 2 * i + 2].tolist()) for i, size in enumerate(SIZES)},
-        calibrations={size: Calibration(*calibrations[3 * i : 3 * i + 3].tolist()) for i, size in enumerate(SIZES)},
+        calibrations={size: Calibration(*calibrations[5 * i : 5 * i + 5].tolist()) for i, size in enumerate(SIZES)},
         categories=categories,
         category_of=category_of,
         version=manifest["version"],

@@ -92,6 +92,8 @@ class _Exam:
     bought: NDArray[np.float32]
     """Questions x candidates: how far the customer is known to buy the product, 0 to 1."""
     hidden_bought: NDArray[np.float32]
+    lines: NDArray[np.float64]
+    """Per question, how many lines are shown and known."""
 
     def totals(self, blend: Blend) -> tuple[NDArray[Any], NDArray[Any]]:
         weights = np.array([getattr(blend, name) for name in SCORES], dtype=np.float32)
@@ -217,6 +219,7 @@ def _exam(questions: Sequence[evaluation.Query], pairs: Pairs, known: Mapping[st
         trend=pairs.trend,
         bought=np.concatenate([part[3] for part in parts]),
         hidden_bought=np.concatenate([part[4] for part in parts]),
+        lines=np.array([float(sum(sku in known for sku in query.basket)) for query in questions]),
     )
 
 
@@ -266,16 +269,15 @@ def _calibrate(exam: _Exam, blend: Blend) -> Calibration:
     values = np.take_along_axis(totals, order, axis=1)
     hit = np.take_along_axis(exam.candidates, order, axis=1) == exam.hidden[:, None]
     ranks = np.broadcast_to(np.arange(1.0, order.shape[1] + 1), values.shape)
+    lines = np.broadcast_to(exam.lines[:, None], values.shape)
+    best = np.broadcast_to(values[:, :1], values.shape)
     asked = values > 0.0
     if not 0 < int(hit[asked].sum()) < int(asked.sum()):
         return Calibration()
-    inputs = np.column_stack([np.log(values[asked]), np.log(ranks[asked])])
-    fitted = LogisticRegression(C=10.0).fit(inputs, hit[asked])
-    (score, rank), (intercept,) = fitted.coef_[0].tolist(), fitted.intercept_.tolist()
-    # A better score or a better rank never means a lower probability.
-    # Rounded, so that the order of the orders, which moves the last bits, changes nothing.
-    return Calibration(
-        intercept=round(float(intercept), 6),
-        score=round(max(float(score), 0.0), 6),
-        rank=round(min(float(rank), 0.0), 6),
-    )
+    logs = np.log(np.column_stack([values[asked] / best[asked], best[asked], ranks[asked], lines[asked]]))
+    fitted = LogisticRegression(C=10.0, max_iter=1_000).fit(logs, hit[asked])
+    (relative, height, rank, size), (intercept,) = fitted.coef_[0].tolist(), fitted.intercept_.tolist()
+    # A better score or a better rank never means a lower probability. Rounded, so that the order of the orders,
+    # which moves the last bits, changes nothing.
+    found = (intercept, max(relative, 0.0), height, min(rank, 0.0), size)
+    return Calibration(*(round(float(value), 4) for value in found))

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from encore_recommender import Baskets, CoPurchaseRecommender, Explanation
 from encore_recommender.blending import Blend
+from encore_recommender.evaluation import queries, split
 from encore_recommender.model import SIZES, Memory
 from encore_recommender.scorers import dropout_ease
 from encore_recommender.tuning import Choice
@@ -277,3 +278,22 @@ def test_serving_imports_neither_scipy_nor_scikit_learn() -> None:
 )
 def test_an_explanation_is_a_sentence_that_claims_no_more_than_it_counted(why: Explanation, sentence: str) -> None:
     assert why.sentence() == sentence
+
+
+def test_probabilities_add_up_to_the_hits_on_orders_it_has_not_seen() -> None:
+    rng = np.random.default_rng(5)
+    rows = []
+    for order in range(6_000):
+        tool = int(rng.integers(0, 10))
+        lines = {f"tool {tool}", f"thing {rng.integers(0, 30)}"} | ({f"part {tool}"} if rng.random() < 0.4 else set())
+        rows += [(f"{order:04d}", line) for line in sorted(lines)]
+    train, test = split(Baskets.from_rows(rows))
+    model = CoPurchaseRecommender().fit(train).model_
+    said: list[float] = []
+    held: list[bool] = []
+    for query in queries(test, context="one", rounds=4):
+        found = model.recommend(query.basket, k=5, exclude=query.exclude)
+        assert list(found.probabilities) == sorted(found.probabilities, reverse=True)
+        said += found.probabilities
+        held += [sku == query.hidden for sku in found.ids]
+    assert np.mean(said) == pytest.approx(np.mean(held), abs=0.02)
