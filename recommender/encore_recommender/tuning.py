@@ -166,7 +166,8 @@ def choose(
             exam = _exam(questions[size], pairs, known, n_sold)
             blends[size] = _search(exam, DEFAULTS[size])
             memories[size] = _remember(exam, blends[size])
-            calibrations[size] = _calibrate(exam, blends[size])
+            # Orders of two lines would be asked twice as often as others: fine for ranking, not for frequencies.
+            calibrations[size] = _calibrate(exam, blends[size], first=len(one) if size == "one" else len(exam.hidden))
         progress((done + 1) / len(SIZES))
     return Choice(blends=blends, memories=memories, calibrations=calibrations)
 
@@ -262,8 +263,8 @@ def _remember(exam: _Exam, blend: Blend) -> Memory:
     return memory
 
 
-def _calibrate(exam: _Exam, blend: Blend) -> Calibration:
-    """A logistic of score and rank, from the first ten answers to every question."""
+def _calibrate(exam: _Exam, blend: Blend, *, first: int) -> Calibration:
+    """A logistic of scores, rank and size, from the first ten answers to each of the `first` questions."""
     totals, _ = exam.totals(blend)
     order = np.argsort(-totals, axis=1, kind="stable")[:, : evaluation.DEPTH]
     values = np.take_along_axis(totals, order, axis=1)
@@ -271,13 +272,17 @@ def _calibrate(exam: _Exam, blend: Blend) -> Calibration:
     ranks = np.broadcast_to(np.arange(1.0, order.shape[1] + 1), values.shape)
     lines = np.broadcast_to(exam.lines[:, None], values.shape)
     best = np.broadcast_to(values[:, :1], values.shape)
-    asked = values > 0.0
+    asked = (values > 0.0) & (np.arange(len(values)) < first)[:, None]
     if not 0 < int(hit[asked].sum()) < int(asked.sum()):
         return Calibration()
     logs = np.log(np.column_stack([values[asked] / best[asked], best[asked], ranks[asked], lines[asked]]))
     fitted = LogisticRegression(C=10.0, max_iter=1_000).fit(logs, hit[asked])
-    (relative, height, rank, size), (intercept,) = fitted.coef_[0].tolist(), fitted.intercept_.tolist()
-    # A better score or a better rank never means a lower probability. Rounded, so that the order of the orders,
-    # which moves the last bits, changes nothing.
-    found = (intercept, max(relative, 0.0), height, min(rank, 0.0), size)
+    wrong_way = [k for k, sign in ((0, -1.0), (2, 1.0)) if sign * fitted.coef_[0, k] > 0.0]
+    if wrong_way:
+        # A better score or a better rank never means a lower probability: then it does not count at all.
+        logs[:, wrong_way] = 0.0
+        fitted = LogisticRegression(C=10.0, max_iter=1_000).fit(logs, hit[asked])
+    relative, height, rank, size = fitted.coef_[0].tolist()
+    found = (float(fitted.intercept_[0]), max(relative, 0.0), height, min(rank, 0.0), size)
+    # Rounded, so that the order of the orders, which moves the last bits, changes nothing.
     return Calibration(*(round(float(value), 4) for value in found))
