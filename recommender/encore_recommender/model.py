@@ -17,8 +17,11 @@ Kind = Literal["co_purchase", "category", "popularity"]
 #: What a basket says depends on how many of its lines are known, so each size has its own table.
 SIZES = ("one", "few", "many")
 
-#: From this many known lines on a basket is large, and adding up whole arrays beats adding up Python dicts.
+#: From this many known lines on a basket is large.
 MANY_LINES = 6
+
+#: From this many lines on, adding up whole arrays beats adding up Python dicts, as long as products are few.
+LINES_FOR_ARRAYS, PRODUCTS_FOR_ARRAYS = 4, 20_000
 
 #: Of a long list, so many more than asked for are put in order at once, in case filters take some away.
 SORTED_BEYOND = 16
@@ -181,7 +184,8 @@ class Neighbours:
             items: The products.
             first: How many are likely to be looked at; more may be, at some cost.
         """
-        if len(items) < MANY_LINES:
+        few = MANY_LINES if len(self.start) > PRODUCTS_FOR_ARRAYS else LINES_FOR_ARRAYS
+        if len(items) < few:
             return _best_first(self.sums(items), first)
         return _descending(self.totals(items), first)
 
@@ -217,13 +221,12 @@ def _best_first(sums: dict[int, float], first: int) -> Iterator[tuple[int, float
 
 def _descending(totals: NDArray[np.float64], first: int) -> Iterator[tuple[int, float]]:
     """Positions and values above 0, largest first, lower position first when equal; sorts no more than asked."""
-    bar = np.partition(totals, -first)[-first] if len(totals) > first else 0.0
-    for found in (
-        np.flatnonzero((totals >= bar) & (totals > 0.0)),
-        np.flatnonzero((totals < bar) & (totals > 0.0)),
-    ):
-        order = found[np.argsort(-totals[found], kind="stable")]
-        yield from zip(order.tolist(), totals[order].tolist(), strict=True)
+    found = np.flatnonzero(totals > 0.0)
+    values = totals[found]
+    near = values >= np.partition(values, -first)[-first] if len(values) > first else values > 0.0
+    for part in (near, ~near):
+        order = np.argsort(-values[part], kind="stable")
+        yield from zip(found[part][order].tolist(), values[part][order].tolist(), strict=True)
 
 
 class CoPurchaseModel:
