@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from encore_recommender.baskets import Baskets
 from encore_recommender.counting import count, pair_blocks, weigh_orders
-from encore_recommender.model import Neighbours
+from encore_recommender.neighbours import Neighbours
 from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
 
 #: Assortments turn over. Half a year helped on every history with times; without times it does nothing.

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Pairs, score_pairs
-from encore_recommender.model import SIZES, CoPurchaseModel, Explanation, Neighbours, Recommendations
+from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+from encore_recommender.neighbours import SIZES, Neighbours
 from encore_recommender.tuning import Choice
 
 #: Large baskets add up longer lists: pairs per table, 12 bytes each, as long as that is more than `top_k` a product.

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender import ids
-from encore_recommender.model import SIZES, Calibration, CoPurchaseModel, Memory, Neighbours
+from encore_recommender.model import Calibration, CoPurchaseModel, Memory
+from encore_recommender.neighbours import SIZES, Neighbours
 
 FORMAT = "encore-recommender co-purchase model"
 

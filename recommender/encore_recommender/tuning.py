@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from encore_recommender import evaluation
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import SCORES, Blend, Pairs
-from encore_recommender.model import SIZES, Calibration, Memory, memory_of, size_of
+from encore_recommender.model import Calibration, Memory, memory_of
+from encore_recommender.neighbours import SIZES, size_of
 
 #: The newest eighth of the training orders chooses between blends.
 VALIDATION_SHARE = 0.125

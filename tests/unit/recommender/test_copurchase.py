@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError
 from encore_recommender import Baskets, CoPurchaseRecommender, Explanation
 from encore_recommender.blending import Blend
 from encore_recommender.evaluation import queries, split
-from encore_recommender.model import SIZES, Memory
+from encore_recommender.model import Memory
+from encore_recommender.neighbours import SIZES
 from encore_recommender.scorers import dropout_ease
 from encore_recommender.tuning import Choice
 

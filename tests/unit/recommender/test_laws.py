@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from encore_recommender import Baskets, CoPurchaseRecommender
 from encore_recommender.blending import Blend
 from encore_recommender.counting import WEIGHT_UNIT, count, pair_blocks, weigh_orders
-from encore_recommender.model import SIZES, CoPurchaseModel
+from encore_recommender.model import CoPurchaseModel
+from encore_recommender.neighbours import SIZES
 from encore_recommender.tuning import Choice
 
 Row = tuple[str, str]
