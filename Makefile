@@ -28,7 +28,7 @@ INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-24s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-26s%s\n", $$1, $$2}'
 
 demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080, DATA=orders.csv.gz for your own order history)
 	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)")
