@@ -24,11 +24,11 @@ INSTALL = $(PIP) --no-deps --require-hashes
 INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel cover bench lock clean
+.PHONY: help demo test lint wheel cover bench bench-recommender lock clean
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-14s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-26s%s\n", $$1, $$2}'
 
 demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080, DATA=orders.csv.gz for your own order history)
 	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)")
@@ -55,6 +55,9 @@ cover: .venv/.develops ## run every test and list the lines none of them reaches
 
 bench: .venv/.develops ## measure how long a decision takes
 	@$(BIN)/python tests/benchmarks/bench_decision.py $(ARGS)
+
+bench-recommender: .venv/.develops ## judge the recommender beside public methods (ARGS="--data folder --json out.json")
+	@$(BIN)/python tests/benchmarks/bench_recommender.py $(ARGS)
 
 lock: .venv/.develops ## pin the newest allowed dependencies in constraints.txt (needs uv)
 	@$(BIN)/python .ci/lock

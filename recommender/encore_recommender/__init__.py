@@ -1,6 +1,6 @@
 """Co-purchase recommendations from past baskets.
 
-Serving (`CoPurchaseModel`, `load`) needs numpy alone. `CoPurchase`, which trains, is imported on first use
+Serving (`CoPurchaseModel`, `load`) needs numpy alone. `CoPurchaseRecommender`, which trains, is imported on first use
 because it brings scikit-learn and scipy, which a web worker has no business waiting for.
 """
 
@@ -13,13 +13,13 @@ from encore_recommender.model import CoPurchaseModel, Explanation, Recommendatio
 from encore_recommender.persistence import ModelRefused, Provenance, load, save
 
 if TYPE_CHECKING:
-    from encore_recommender.copurchase import CoPurchase
+    from encore_recommender.copurchase import CoPurchaseRecommender
 
 __all__ = [
     "BadBaskets",
     "Baskets",
-    "CoPurchase",
     "CoPurchaseModel",
+    "CoPurchaseRecommender",
     "Explanation",
     "ModelRefused",
     "Provenance",
@@ -30,8 +30,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "CoPurchase":
-        from encore_recommender.copurchase import CoPurchase
+    if name == "CoPurchaseRecommender":
+        from encore_recommender.copurchase import CoPurchaseRecommender
 
-        return CoPurchase
+        return CoPurchaseRecommender
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,41 +12,51 @@ from sklearn.utils.validation import check_is_fitted
 
 from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
-from encore_recommender.counting import count, nearest, pair_blocks, stack, weigh_orders
-from encore_recommender.model import CoPurchaseModel, Neighbours, Recommendations
-from encore_recommender.tuning import DEFAULT_MANY, DEFAULT_ONE, Setting
+from encore_recommender.blending import Pairs, score_pairs
+from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+from encore_recommender.neighbours import SIZES, Neighbours
+from encore_recommender.tuning import Choice
+
+#: Large baskets add up longer lists: pairs per table, 12 bytes each, as long as that is more than `top_k` a product.
+PAIRS_OF_LARGE_BASKETS = 1_000_000
+
+#: And so many times `top_k` at most: beyond four times 50 nothing was gained.
+LONGER_LISTS = 4
 
 
-class CoPurchase(BaseEstimator):
+class CoPurchaseRecommender(BaseEstimator):
     """Products bought together, learned from past baskets; follows the scikit-learn estimator API.
 
-    Two tables of short neighbour lists are learned: one for baskets with one known line (empirical-Bayes
-    shrunk lift times popularity, see `scorers.ShrunkLift`) and one for baskets with several (asymmetric
-    cosine, see `scorers.AsymmetricCosine`). Where co-purchases run out the basket's categories and then
-    the best-sellers follow, each marked in its explanation.
+    Every pair of products gets four scores (see `scorers`), and every size of basket its own blend of them,
+    found on the newest eighth of the orders. Each product then keeps one short list per size. Where
+    co-purchases run out the basket's categories and then the best-sellers follow, each marked in its
+    explanation.
 
     Scores use weighted orders; every count in an explanation is a plain number of orders.
 
     Args:
-        top_k: Neighbours kept per product.
+        top_k: Neighbours kept per product; large baskets keep up to four times as many where products are few.
         min_support: Orders a pair needs to count as bought together.
         max_lines: Orders with more lines (wholesale, stock transfers) are left out of everything: n lines
             make n * (n - 1) pairs, so one order of 10,000 lines would cost as much as a million small
             ones while saying next to nothing about any pair. `orders_left_out_` tells how many.
-        tune: Choose weights and scorers on the newest eighth of the orders; otherwise, and for small
-            histories, keep the defaults.
-        settings: The scoring settings (one known line, several known lines), as an earlier fit found
-            them in `settings_`; given, nothing is tuned.
+        dense_items: The strongest score for large baskets inverts a dense matrix of the best-sellers: so many
+            products at most, 24 bytes a pair (1.5 GB for 8,000). The cosine speaks for the others, and
+            `items_beyond_dense_` tells how many they are.
+        tune: Choose the blends on the newest eighth of the orders; otherwise, and for small histories, keep
+            the defaults.
+        choice: What an earlier fit found in `choice_`; given, nothing is tuned.
         random_state: Chooses which lines are hidden while tuning. The same orders and the same value give
-            the same model to the last bit.
+            the same model to the last bit on one machine.
 
     Attributes:
         model_: The fitted `CoPurchaseModel`, which serves without scipy and scikit-learn.
-        settings_: The settings in use, (one known line, several known lines).
+        choice_: The blends in use, the weight of customer history, and the calibration.
         n_orders_: Orders the counts were taken from.
         n_lines_: Their lines.
         n_features_in_: Products somebody bought.
         orders_left_out_: Orders with more than `max_lines` lines.
+        items_beyond_dense_: Products without the dense score.
     """
 
     def __init__(
@@ -55,18 +65,22 @@ class CoPurchase(BaseEstimator):
         top_k: int = 50,
         min_support: int = 2,
         max_lines: int = 500,
+        dense_items: int = 8_000,
         tune: bool = True,
-        settings: tuple[Setting, Setting] | None = None,
+        choice: Choice | None = None,
         random_state: int = 0,
     ) -> None:
         self.top_k = top_k
         self.min_support = min_support
         self.max_lines = max_lines
+        self.dense_items = dense_items
         self.tune = tune
-        self.settings = settings
+        self.choice = choice
         self.random_state = random_state
 
-    def fit(self, baskets: Baskets, y: object = None, *, progress: Callable[[float], None] | None = None) -> CoPurchase:
+    def fit(
+        self, baskets: Baskets, y: object = None, *, progress: Callable[[float], None] | None = None
+    ) -> CoPurchaseRecommender:
         """Learn from orders; lines sold by an offer are left out.
 
         Args:
@@ -84,20 +98,18 @@ class CoPurchase(BaseEstimator):
         report = progress or _silent
         orders = baskets.without_upsell()
         counted = orders.take(orders.sizes <= self.max_lines)
-        if self.settings is not None:
-            one, many = self.settings
-        elif self.tune:
-            one, many = tuning.choose(
-                counted, self._build, seed=self.random_state, progress=lambda share: report(0.8 * share)
-            )
-        else:
-            one, many = DEFAULT_ONE, DEFAULT_MANY
-        self.model_: CoPurchaseModel = self._fit_tables(counted, one, many)
-        self.settings_: tuple[Setting, Setting] = (one, many)
+        choice = self.choice
+        if choice is None:
+            choice = self._choose(counted, lambda share: report(0.7 * share)) if self.tune else Choice()
+        catalogue = _Catalogue(counted)
+        tables = self._tables(self._pairs(counted, catalogue), choice)
+        self.model_: CoPurchaseModel = catalogue.model(tables, choice)
+        self.choice_: Choice = choice
         self.n_orders_: int = counted.n_orders
         self.n_lines_: int = counted.n_lines
-        self.n_features_in_: int = int(np.count_nonzero(self.model_.orders_with))
+        self.n_features_in_: int = catalogue.n_sold
         self.orders_left_out_: int = orders.n_orders - counted.n_orders
+        self.items_beyond_dense_: int = max(catalogue.n_sold - self.dense_items, 0)
         report(1.0)
         return self
 
@@ -107,6 +119,7 @@ class CoPurchase(BaseEstimator):
         *,
         k: int,
         exclude: Collection[str] = (),
+        history: Iterable[str] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Recommendations:
         """Rank what to offer beside a basket; see `CoPurchaseModel.recommend`.
@@ -115,7 +128,16 @@ class CoPurchase(BaseEstimator):
             NotFittedError: `fit` was not called.
         """
         check_is_fitted(self, "model_")
-        return self.model_.recommend(basket, k=k, exclude=exclude, allowed=allowed)
+        return self.model_.recommend(basket, k=k, exclude=exclude, history=history, allowed=allowed)
+
+    def explain(self, basket: Collection[str], sku: str) -> Explanation | None:
+        """What speaks for one product beside a basket, in counts; None for a product nobody bought.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+        """
+        check_is_fitted(self, "model_")
+        return self.model_.explain(basket, sku)
 
     def score(self, baskets: Baskets, y: object = None) -> float:
         """Hit rate at 3 on orders not fitted: hide one line of each, ask for it with all the others."""
@@ -124,37 +146,47 @@ class CoPurchase(BaseEstimator):
         return evaluation.measure(self.model_.ids, asked, taught=self.model_.skus).hit_rate_at_3
 
     def _check_parameters(self) -> None:
-        for name, least in (("top_k", 1), ("min_support", 1), ("max_lines", 2)):
+        for name, least in (("top_k", 1), ("min_support", 1), ("max_lines", 2), ("dense_items", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
-    def _build(self, baskets: Baskets, settings: Sequence[Setting]) -> Mapping[Setting, CoPurchaseModel]:
-        catalogue = _Catalogue(baskets)
-        tables = self._tables(baskets, catalogue, settings)
-        return {s: catalogue.model(t, t) for s, t in zip(settings, tables, strict=True)}
-
-    def _fit_tables(self, baskets: Baskets, one: Setting, many: Setting) -> CoPurchaseModel:
-        catalogue = _Catalogue(baskets)
-        if (one.basket_exponent, one.half_life_days) == (many.basket_exponent, many.half_life_days):
-            first, second = self._tables(baskets, catalogue, (one, many))
-        else:
-            (first,) = self._tables(baskets, catalogue, (one,))
-            (second,) = self._tables(baskets, catalogue, (many,))
-        return catalogue.model(first, second)
-
-    def _tables(self, baskets: Baskets, catalogue: _Catalogue, settings: Sequence[Setting]) -> list[Neighbours]:
-        """One table per setting; all of them weigh orders as the first one says."""
-        weights = weigh_orders(
-            baskets, basket_exponent=settings[0].basket_exponent, half_life_days=settings[0].half_life_days
+    def _choose(self, baskets: Baskets, progress: Callable[[float], None]) -> Choice:
+        taught, asked = tuning.split_for_choice(baskets)
+        if int(np.count_nonzero(asked.sizes >= 2)) * tuning.ROUNDS < tuning.ENOUGH_QUERIES:
+            return Choice()
+        catalogue = _Catalogue(taught)
+        pairs = self._pairs(taught, catalogue)
+        progress(0.5)
+        return tuning.choose(
+            taught,
+            asked,
+            pairs,
+            catalogue.item_of_sku,
+            catalogue.n_sold,
+            seed=self.random_state,
+            progress=lambda share: progress(0.5 + 0.5 * share),
         )
-        counts = count(baskets, catalogue.item_of_sku, len(catalogue.skus), weights)
-        parts: list[list[Neighbours]] = [[] for _ in settings]
-        for first, last, block in pair_blocks(counts):
-            for part, setting in zip(parts, settings, strict=True):
-                scores = setting.scorer(block, counts)
-                part.append(nearest(block, scores, first, last, top_k=self.top_k, min_support=self.min_support))
-        return [stack(part) for part in parts]
+
+    def _pairs(self, baskets: Baskets, catalogue: _Catalogue) -> Pairs:
+        return score_pairs(
+            baskets,
+            catalogue.item_of_sku,
+            len(catalogue.skus),
+            catalogue.n_sold,
+            min_support=self.min_support,
+            dense_items=self.dense_items,
+        )
+
+    def _tables(self, pairs: Pairs, choice: Choice) -> dict[str, Neighbours]:
+        affordable = PAIRS_OF_LARGE_BASKETS // max(len(pairs.start) - 1, 1)
+        longer = max(self.top_k, min(LONGER_LISTS * self.top_k, affordable))
+        return {
+            size: pairs.neighbours(
+                choice.blends[size], top_k=longer if size == "many" else self.top_k, against=size != "one"
+            )
+            for size in SIZES
+        }
 
 
 class _Catalogue:
@@ -167,6 +199,7 @@ class _Catalogue:
         skus = [baskets.skus[i] for i in ranked.tolist()]
         unsold = sorted(set(baskets.categories).difference(skus))
         self.orders = baskets.n_orders
+        self.n_sold = len(ranked)
         self.skus = tuple(skus + unsold)
         self.orders_with: NDArray[np.int64] = np.concatenate([bought[ranked], np.zeros(len(unsold), dtype=np.int64)])
         self.item_of_sku = np.zeros(len(baskets.skus), dtype=np.int64)
@@ -176,13 +209,14 @@ class _Catalogue:
         codes = [index[baskets.categories[s]] if s in baskets.categories else -1 for s in self.skus]
         self.category_of = np.asarray(codes, dtype=np.int32)
 
-    def model(self, one: Neighbours, many: Neighbours) -> CoPurchaseModel:
+    def model(self, tables: dict[str, Neighbours], choice: Choice) -> CoPurchaseModel:
         return CoPurchaseModel(
             skus=self.skus,
             orders=self.orders,
             orders_with=self.orders_with,
-            one=one,
-            many=many,
+            tables=tables,
+            memories=choice.memories,
+            calibrations=choice.calibrations,
             categories=self.categories,
             category_of=self.category_of,
         )
@@ -192,8 +226,7 @@ def _silent(share: float) -> None:
     """Report to nobody."""
 
 
-def parameters(estimator: CoPurchase) -> dict[str, Any]:
+def parameters(estimator: CoPurchaseRecommender) -> dict[str, Any]:
     """What a manifest says about how a model was trained, in plain values."""
-    one, many = estimator.settings_
-    named = {name: getattr(estimator, name) for name in ("top_k", "min_support", "max_lines", "random_state")}
-    return {**named, "one": one.as_dict(), "many": many.as_dict()}
+    names = ("top_k", "min_support", "max_lines", "dense_items", "random_state")
+    return {**{name: getattr(estimator, name) for name in names}, "blends": estimator.choice_.as_dict()}

@@ -1,4 +1,4 @@
-"""Counting co-purchases, and turning counts into short lists of neighbours. Training only: needs scipy."""
+"""Counting co-purchases. Training only: needs scipy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.model import Neighbours
 
 #: Order weights are whole multiples of 2**-20. Sums of whole numbers do not depend on the order of
 #: the addends, so the same orders in any order give the same model to the last bit.
@@ -118,54 +117,3 @@ def pair_blocks(counts: Counts, *, pairs_at_once: int = PAIRS_AT_ONCE) -> Iterat
             ),
         )
         first = last
-
-
-def nearest(
-    block: PairBlock, scores: NDArray[np.float64], first: int, last: int, *, top_k: int, min_support: int
-) -> Neighbours:
-    """Keep each row's `top_k` best columns, best first; equal scores go to the better seller, then the lower id.
-
-    Pairs seen in fewer than `min_support` orders are left out: they are what makes raw lift offer oddities.
-    """
-    supported = block.together >= min_support
-    rows, columns = block.rows[supported], block.columns[supported]
-    together, values = block.together[supported], scores[supported]
-    bounds = np.searchsorted(rows, np.arange(first, last + 1))
-    kept: list[NDArray[np.int64]] = []
-    start = np.zeros(last - first + 1, dtype=np.int64)
-    for i in range(last - first):
-        low, high = int(bounds[i]), int(bounds[i + 1])
-        best = _best(values[low:high], top_k) + low
-        kept.append(best)
-        start[i + 1] = start[i] + len(best)
-    chosen = np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
-    return Neighbours(
-        start=start,
-        items=columns[chosen].astype(np.int32),
-        weights=np.maximum(values[chosen], np.finfo(np.float32).tiny).astype(np.float32),
-        together=together[chosen].astype(np.int32),
-    )
-
-
-def _best(values: NDArray[np.float64], top_k: int) -> NDArray[np.int64]:
-    """Positions of the `top_k` largest values, largest first, equal values in the order they stand."""
-    if len(values) > top_k:
-        bar = np.partition(values, -top_k)[-top_k]
-        candidates = np.flatnonzero(values >= bar)
-    else:
-        candidates = np.arange(len(values))
-    ranked = candidates[np.argsort(-values[candidates], kind="stable")]
-    return ranked[:top_k].astype(np.int64)
-
-
-def stack(parts: list[Neighbours]) -> Neighbours:
-    """Put the lists of consecutive blocks under each other."""
-    start = [np.zeros(1, dtype=np.int64)]
-    for part in parts:
-        start.append(part.start[1:] + start[-1][-1])
-    return Neighbours(
-        start=np.concatenate(start),
-        items=np.concatenate([p.items for p in parts]) if parts else np.zeros(0, dtype=np.int32),
-        weights=np.concatenate([p.weights for p in parts]) if parts else np.zeros(0, dtype=np.float32),
-        together=np.concatenate([p.together for p in parts]) if parts else np.zeros(0, dtype=np.int32),
-    )

@@ -49,6 +49,8 @@ class Query:
     basket: tuple[str, ...]
     exclude: tuple[str, ...]
     hidden: str
+    history: tuple[str, ...] = ()
+    """What the customer had bought before, once per order, oldest first; empty where unknown."""
 
 
 def split(baskets: Baskets, *, share: float = TEST_SHARE, by_content: bool = False) -> tuple[Baskets, Baskets]:
@@ -85,7 +87,13 @@ def fingerprints(baskets: Baskets, *, seed: int) -> NDArray[np.uint64]:
 
 
 def queries(
-    test: Baskets, *, context: Context = "all", limit: int = 5_000, rounds: int = 1, seed: int = 0
+    test: Baskets,
+    *,
+    context: Context = "all",
+    limit: int = 5_000,
+    rounds: int = 1,
+    seed: int = 0,
+    taught: Baskets | None = None,
 ) -> list[Query]:
     """Hide one line of each order of two lines or more; which one follows from the order's products and the seed.
 
@@ -96,7 +104,9 @@ def queries(
         rounds: Ask each order so often, with another draw each time, so that a short history is not judged
             by luck.
         seed: Of the draws.
+        taught: Earlier orders; given, every query also says what its customer bought in them.
     """
+    past = _purchases(taught) if taught is not None else {}
     asked: list[Query] = []
     askable = np.flatnonzero(test.sizes >= 2)
     for turn in range(rounds):
@@ -107,8 +117,24 @@ def queries(
             draw = int(prints[order]) >> 8
             hidden = lines.pop(draw % len(lines))
             shown = lines if context == "all" else [lines[(draw // 10_007) % len(lines)]]
-            asked.append(Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden))
+            history = past.get(_customer(test, order), ())
+            asked.append(Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden, history=tuple(history)))
     return asked
+
+
+def _customer(baskets: Baskets, order: int) -> str | None:
+    code = -1 if baskets.customers is None else int(baskets.customers[order])
+    return baskets.customer_refs[code] if code >= 0 else None
+
+
+def _purchases(taught: Baskets) -> dict[str | None, list[str]]:
+    """Per known customer, the products of all their orders, oldest first."""
+    past: dict[str | None, list[str]] = {}
+    for order in range(taught.n_orders) if taught.customers is not None else ():
+        customer = _customer(taught, order)
+        if customer is not None:
+            past.setdefault(customer, []).extend(taught.skus_of(order))
+    return past
 
 
 def measure(recommend: Recommend, asked: Sequence[Query], *, taught: Collection[str]) -> Quality:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encore_recommender.neighbours import MANY_LINES, SIZES, Neighbours, Row, best_first, size_of
+
 Kind = Literal["co_purchase", "category", "popularity"]
 
-#: From this many known lines on, adding up whole arrays beats adding up Python dicts.
-MANY_LINES = 6
-
-#: Of a long list, so many are put in order at once: more than anyone asks for, filters included.
-SORTED_FIRST = 64
-
-#: Rows kept as Python dicts per table: about 8 kB each, so at most some 16 MB per table and process.
-CACHED_ROWS = 2048
+#: Of a long list, so many more than asked for are put in order at once, in case filters take some away.
+SORTED_BEYOND = 16
 
 #: Below this many orders a ratio says more about luck than about the products, so it is not put into words.
 SUPPORT_FOR_A_RATIO = 5
@@ -50,88 +49,84 @@ class Explanation:
         return f"{counts}, {self.lift:,.1f} times more than chance"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recommendations:
-    """Products best first, with one score and one explanation each.
+class Memory(NamedTuple):
+    """How much more a product counts that the customer is known to buy; nothing by default."""
 
-    Scores never rise along the list; they order one list and mean nothing across lists.
+    bonus: float = 0.0
+    """Added, in multiples of the basket's best score."""
+    boost: float = 0.0
+    """Added to the product's own score, in multiples of it."""
+
+
+class Calibration(NamedTuple):
+    """Turns scores into the probability that a product was bought with the basket: a logistic of logarithms."""
+
+    intercept: float = 0.0
+    relative: float = 0.0
+    """Of the score over the first product's."""
+    best: float = 0.0
+    """Of the first product's score."""
+    rank: float = 0.0
+    """Of the rank, from 1."""
+    lines: float = 0.0
+    """Of the basket's known lines."""
+
+    def __bool__(self) -> bool:
+        """False where nothing was fitted."""
+        return any(tuple(self))
+
+    def probability(self, score: float, *, best: float, rank: int, lines: int) -> float:
+        """Between 0 and 1; scores are above 0."""
+        logit = self.intercept + self.relative * math.log(score / best) + self.best * math.log(best)
+        logit += self.rank * math.log(rank) + self.lines * math.log(lines)
+        return 1.0 / (1.0 + math.exp(-min(max(logit, -50.0), 50.0)))
+
+
+def memory_of(history: Iterable[str]) -> dict[str, float]:
+    """Per product, how far it is known to be bought, from 0 to 1: one order says 1/2, two 3/4, three 7/8."""
+    return {sku: 1.0 - 0.5**orders for sku, orders in Counter(history).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendations:
+    """Products best first, with one score, probability and explanation each.
+
+    Scores never rise along the list; they order one list and mean nothing across lists. Probabilities and
+    explanations are worked out when first asked for: ranking alone takes microseconds.
     """
 
-    ids: tuple[str, ...] = ()
-    scores: tuple[float, ...] = ()
-    explanations: tuple[Explanation, ...] = ()
+    ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    _model: CoPurchaseModel = field(repr=False)
+    _picked: tuple[tuple[Kind, int, float], ...] = field(repr=False)
+    _known: list[int] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Recommendations):
+            return NotImplemented
+        return (self.ids, self.scores, self.explanations) == (other.ids, other.scores, other.explanations)
 
-class Row(NamedTuple):
-    """The neighbours of one product, best first."""
+    __hash__ = None  # type: ignore[assignment]
 
-    weights: dict[int, float]
-    together: dict[int, int]
-    """Orders that contain both."""
+    @cached_property
+    def explanations(self) -> tuple[Explanation, ...]:
+        return tuple(self._model._explain_all(self._picked, self._known))
 
+    @cached_property
+    def probabilities(self) -> tuple[float, ...]:
+        """That a shopper with this basket buys the product beside it, calibrated on held-back orders; never rising.
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Neighbours:
-    """Per product, a short list of products that go with it, best first, end to end in four arrays."""
-
-    start: NDArray[np.int64]
-    """n_items + 1 offsets: product i has entries `start[i]:start[i + 1]`."""
-    items: NDArray[np.int32]
-    weights: NDArray[np.float32]
-    """Finite and above 0."""
-    together: NDArray[np.int32]
-    """Orders that contain both."""
-    _rows: dict[int, Row] = field(default_factory=dict, repr=False)
-
-    def row(self, item: int) -> Row:
-        """One product's list; cached, so do not change it."""
-        row = self._rows.get(item)
-        if row is None:
-            low, high = int(self.start[item]), int(self.start[item + 1])
-            items = self.items[low:high].tolist()
-            row = Row(
-                weights=dict(zip(items, self.weights[low:high].tolist(), strict=True)),
-                together=dict(zip(items, self.together[low:high].tolist(), strict=True)),
-            )
-            # Readers in other threads keep the rows they hold; clearing costs them only a second look.
-            if len(self._rows) >= CACHED_ROWS:
-                self._rows.clear()
-            self._rows[item] = row
-        return row
-
-    def add_up(self, items: list[int]) -> Iterator[tuple[int, float]]:
-        """Neighbours of several products with summed weights, best first, better seller first when equal."""
-        if len(items) < MANY_LINES:
-            sums: dict[int, float] = {}
-            get = sums.get
-            for item in items:
-                for neighbour, weight in self.row(item).weights.items():
-                    sums[neighbour] = get(neighbour, 0.0) + weight
-            # Sorting is stable, so equal sums stay in the order of the ids.
-            ranked = sorted(sorted(sums), key=sums.__getitem__, reverse=True)
-            return ((neighbour, sums[neighbour]) for neighbour in ranked)
-        spans = [slice(*self.start[item : item + 2].tolist()) for item in items]
-        neighbours = np.concatenate([self.items[span] for span in spans])
-        totals = np.bincount(neighbours, weights=np.concatenate([self.weights[span] for span in spans]))
-        return _descending(totals.astype(np.float64, copy=False))
-
-
-def _descending(totals: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
-    """Positions and values above 0, largest first, lower position first when equal; sorts no more than asked."""
-    bar = np.partition(totals, -SORTED_FIRST)[-SORTED_FIRST] if len(totals) > SORTED_FIRST else 0.0
-    for found in (
-        np.flatnonzero((totals >= bar) & (totals > 0.0)),
-        np.flatnonzero((totals < bar) & (totals > 0.0)),
-    ):
-        order = found[np.argsort(-totals[found], kind="stable")]
-        yield from zip(order.tolist(), totals[order].tolist(), strict=True)
+        Says nothing about an offer: see the acceptance rate of the offers themselves. Where there were too
+        few orders to calibrate, the product's share of all orders.
+        """
+        return tuple(self._model._probabilities(self._picked, self._known))
 
 
 class CoPurchaseModel:
-    """Two tables of neighbours and the popularity of every product; immutable, safe to share between threads.
+    """A table of neighbours per size of basket and the popularity of every product; immutable, shared by threads.
 
     Products are numbered best-seller first, then by SKU, so a lower number is also the tie-breaker.
 
@@ -139,8 +134,9 @@ class CoPurchaseModel:
         skus: The products, in that order. Those nobody bought yet come last and are never recommended.
         orders: Orders the counts were taken from.
         orders_with: Per product, the orders that contain it.
-        one: Neighbours for a basket with one known line.
-        many: Neighbours for a basket with several.
+        tables: Per size of basket (`SIZES`), the neighbours.
+        memories: Per size, what a customer's history adds.
+        calibrations: Per size, from score to probability.
         categories: The category names.
         category_of: Per product, an index into `categories`, -1 where unknown.
         version: Name of the model; empty for one that was not saved.
@@ -152,8 +148,9 @@ class CoPurchaseModel:
         skus: Sequence[str],
         orders: int,
         orders_with: NDArray[np.int64],
-        one: Neighbours,
-        many: Neighbours,
+        tables: Mapping[str, Neighbours],
+        memories: Mapping[str, Memory] | None = None,
+        calibrations: Mapping[str, Calibration] | None = None,
         categories: Sequence[str] = (),
         category_of: NDArray[np.int32] | None = None,
         version: str = "",
@@ -161,8 +158,9 @@ class CoPurchaseModel:
         self.skus = tuple(skus)
         self.orders = orders
         self.orders_with = orders_with
-        self.one = one
-        self.many = many
+        self.tables = dict(tables)
+        self.memories = dict(memories or {size: Memory() for size in SIZES})
+        self.calibrations = dict(calibrations or {size: Calibration() for size in SIZES})
         self.categories = tuple(categories)
         self.category_of = np.full(len(self.skus), -1, dtype=np.int32) if category_of is None else category_of
         self.version = version
@@ -177,6 +175,7 @@ class CoPurchaseModel:
         *,
         k: int,
         exclude: Collection[str] = (),
+        history: Iterable[str] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Recommendations:
         """Rank what to offer beside a basket: bought together first, then its categories, then best-sellers.
@@ -184,15 +183,16 @@ class CoPurchaseModel:
         Args:
             basket: SKUs in any order; repeated and unknown ones are fine and carry no score.
             k: How many at most; none when it is 0 or less.
-            exclude: SKUs never to return; those of the basket never are.
-            allowed: When given, only these SKUs may be returned.
+            exclude: SKUs never to return; those of the basket never are. A set is not copied.
+            history: What this customer bought before, once per order that had it; unknown SKUs are fine.
+            allowed: When given, only these SKUs may be returned. A set is not copied.
 
         Returns:
             At most `k` products. Empty when nothing is left to recommend, never an exception. The same
             basket gives the same answer whatever the order of its lines.
         """
         known = self._known(basket)
-        picked = list(self._pick(known, basket, k=k, exclude=exclude, allowed=allowed))
+        picked = tuple(self._pick(known, basket, k=k, exclude=exclude, history=history, allowed=allowed))
         scores: list[float] = []
         ceiling = 1.0
         rung = "co_purchase"
@@ -201,16 +201,29 @@ class CoPurchaseModel:
                 # Each rung's scores stay under the last of the rung above.
                 rung, ceiling = kind, scores[-1] if scores else 1.0
             scores.append(score if kind == "co_purchase" else score * ceiling)
-        return Recommendations(
-            ids=tuple(self.skus[item] for _, item, _ in picked),
-            scores=tuple(scores),
-            explanations=tuple(self._explain_all(picked, known)),
-        )
+        skus = self.skus
+        return Recommendations(tuple([skus[item] for _, item, _ in picked]), tuple(scores), self, picked, known)
 
-    def ids(self, basket: Collection[str], exclude: Collection[str], k: int) -> Sequence[str]:
-        """The SKUs of `recommend` alone, in the shape `evaluation.measure` asks for; quicker."""
-        picked = self._pick(self._known(basket), basket, k=k, exclude=exclude, allowed=None)
+    def ids(
+        self, basket: Collection[str], exclude: Collection[str], k: int, history: Iterable[str] | None = None
+    ) -> Sequence[str]:
+        """The SKUs of `recommend` alone, in the shape `evaluation.measure` asks for."""
+        picked = self._pick(self._known(basket), basket, k=k, exclude=exclude, history=history, allowed=None)
         return [self.skus[item] for _, item, _ in picked]
+
+    def explain(self, basket: Collection[str], sku: str) -> Explanation | None:
+        """What speaks for one product beside a basket, in counts; None for a product nobody bought."""
+        item = self._index.get(sku, self._sold)
+        if item >= self._sold:
+            return None
+        known = [line for line in self._known(basket) if line != item]
+        category = int(self.category_of[item])
+        rung: Kind = "category" if category >= 0 and category in self.category_of[known].tolist() else "popularity"
+        for kind in ("co_purchase", rung):
+            (found,) = self._explain_all([(kind, item, 0.0)], known)
+            if kind == rung or found.kind == "co_purchase":
+                return found
+        raise AssertionError("popularity always explains")
 
     def _known(self, basket: Collection[str]) -> list[int]:
         index = self._index
@@ -223,35 +236,61 @@ class CoPurchaseModel:
         *,
         k: int,
         exclude: Collection[str],
+        history: Iterable[str] | None,
         allowed: Collection[str] | None,
     ) -> Iterator[tuple[Kind, int, float]]:
         """At most `k` products down the rungs, best first, each once: (rung, product, score on that rung)."""
-        barred = set(basket).union(exclude)
+        taken = set(basket)
+        barred = exclude if isinstance(exclude, Set) else frozenset(exclude)
         permitted = allowed if allowed is None or isinstance(allowed, Set) else frozenset(allowed)
         left = k
-        for kind, ranked in self._rungs(known):
+        skus = self.skus
+        for kind, ranked in self._rungs(known, history, max(k, 0) + SORTED_BEYOND):
             for item, score in ranked:
                 if left <= 0:
                     return
-                sku = self.skus[item]
-                if sku in barred or (permitted is not None and sku not in permitted):
+                sku = skus[item]
+                if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
                     continue
-                barred.add(sku)
+                taken.add(sku)
                 left -= 1
                 yield kind, item, score
 
-    def _rungs(self, known: list[int]) -> Iterator[tuple[Kind, Iterator[tuple[int, float]]]]:
+    def _rungs(
+        self, known: list[int], history: Iterable[str] | None, first: int
+    ) -> Iterator[tuple[Kind, Iterable[tuple[int, float]]]]:
         """The ladder, made rung by rung: a full answer from co-purchases never looks at the others."""
-        yield "co_purchase", self._together([item for item in known if item < self._sold])
+        yield "co_purchase", self._together([item for item in known if item < self._sold], history, first)
         yield "category", self._same_category(known)
         yield "popularity", ((item, self._share(item)) for item in range(self._sold))
 
-    def _together(self, bought: list[int]) -> Iterator[tuple[int, float]]:
+    def _together(self, bought: list[int], history: Iterable[str] | None, first: int) -> Iterable[tuple[int, float]]:
         if not bought:
-            return iter(())
+            return ()
+        size = size_of(len(bought))
+        table, memory = self.tables[size], self.memories[size]
+        if history is not None and any(memory):
+            return self._remembered(table, memory, bought, history, first)
         if len(bought) == 1:
-            return iter(self.one.row(bought[0]).weights.items())
-        return self.many.add_up(bought)
+            return table.row(bought[0]).weights.items()
+        return table.add_up(bought, first=first + len(bought))
+
+    def _remembered(
+        self, table: Neighbours, memory: Memory, bought: list[int], history: Iterable[str], first: int
+    ) -> Iterator[tuple[int, float]]:
+        """Co-purchases and what this customer buys anyway, in one order."""
+        if len(bought) < MANY_LINES:
+            sums = table.sums(bought)
+        else:
+            totals = table.totals(bought)
+            positive = np.flatnonzero(totals > 0.0)
+            sums = dict(zip(positive.tolist(), totals[positive].tolist(), strict=True))
+        best = max(max(sums.values(), default=0.0), 0.0)
+        for sku, habit in memory_of(history).items():
+            item = self._index.get(sku, self._sold)
+            if item < self._sold:
+                sums[item] = sums.get(item, 0.0) * (1.0 + memory.boost * habit) + memory.bonus * best * habit
+        return best_first(sums, first + len(bought))
 
     def _same_category(self, known: list[int]) -> Iterator[tuple[int, float]]:
         named = {int(self.category_of[item]) for item in known} - {-1}
@@ -261,30 +300,49 @@ class CoPurchaseModel:
     def _share(self, item: int) -> float:
         return self._counts[item] / self.orders
 
-    def _explain_all(self, picked: list[tuple[Kind, int, float]], known: list[int]) -> Iterator[Explanation]:
+    def _probabilities(self, picked: Sequence[tuple[Kind, int, float]], known: list[int]) -> Iterator[float]:
+        lines = sum(line < self._sold for line in known)
+        calibration = self.calibrations[size_of(lines)] if lines else Calibration()
+        ceiling = 1.0
+        best = picked[0][2] if picked else 0.0
+        for rank, (kind, item, score) in enumerate(picked, start=1):
+            chance = self._share(item)
+            if kind == "co_purchase" and calibration and score > 0.0:
+                chance = calibration.probability(score, best=best, rank=rank, lines=lines)
+            ceiling = min(ceiling, chance)
+            yield ceiling
+
+    def _explain_all(self, picked: Sequence[tuple[Kind, int, float]], known: list[int]) -> Iterator[Explanation]:
         bought = [line for line in known if line < self._sold]
-        table = self.one if len(bought) == 1 else self.many
-        rows = [(line, table.row(line)) for line in bought]
+        table = self.tables[size_of(len(bought))] if bought else None
+        rows = [(line, table.row(line)) for line in bought] if table else []
         for kind, item, _ in picked:
-            if kind == "co_purchase":
-                yield self._explain(item, rows)
+            found = self._explain(item, rows) if kind == "co_purchase" else None
+            if found is not None:
+                yield found
                 continue
             category = int(self.category_of[item])
             line = next((i for i in known if int(self.category_of[i]) == category), -1)
             yield Explanation(
-                kind=kind,
+                kind="category" if kind == "category" else "popularity",
                 because_of=self.skus[line] if kind == "category" else None,
                 support=self._counts[item],
                 of_orders=self.orders,
             )
 
-    def _explain(self, item: int, rows: list[tuple[int, Row]]) -> Explanation:
-        """Name the basket line that weighs most for a product; the better seller when two weigh the same."""
-        loudest, best = rows[0], 0.0
-        for entry in rows:
-            weight = entry[1].weights.get(item, 0.0)
-            if weight > best:
-                loudest, best = entry, weight
+    def _explain(self, item: int, rows: list[tuple[int, Row]]) -> Explanation | None:
+        """Name the basket line that weighs most for a product; the better seller when two weigh the same.
+
+        None where no line was bought together with it often enough: then its popularity carried it.
+        """
+        loudest: tuple[int, Row] | None = None
+        best = -math.inf
+        for line, row in rows:
+            weight = row.weights.get(item, -math.inf)
+            if weight > best and row.together[item]:
+                loudest, best = (line, row), weight
+        if loudest is None:
+            return None
         line, row = loudest
         support, of_orders = row.together[item], self._counts[line]
         return Explanation(

@@ -28,12 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender import ids
-from encore_recommender.model import CoPurchaseModel, Neighbours
+from encore_recommender.model import Calibration, CoPurchaseModel, Memory
+from encore_recommender.neighbours import SIZES, Neighbours
 
 FORMAT = "encore-recommender co-purchase model"
 
 #: Raise it with every change that an older reader would misread.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
@@ -46,14 +47,13 @@ ARRAYS: Mapping[str, str] = {
     "categories": "uint8",
     "category_offsets": "int64",
     "category_of": "int32",
-    "one_start": "int64",
-    "one_items": "int32",
-    "one_weights": "float32",
-    "one_together": "int32",
-    "many_start": "int64",
-    "many_items": "int32",
-    "many_weights": "float32",
-    "many_together": "int32",
+    **{
+        f"{size}_{part}": dtype
+        for size in SIZES
+        for part, dtype in (("start", "int64"), ("items", "int32"), ("weights", "float32"), ("together", "int32"))
+    },
+    "memories": "float64",
+    "calibrations": "float64",
 }
 
 #: A manifest is a few kB; a larger one is not ours and is not read.
@@ -164,7 +164,7 @@ def open_model(directory: Path) -> CoPurchaseModel:
         categories = ids.unpack(arrays["categories"], arrays["category_offsets"])
     except (OSError, ValueError) as error:
         _refuse(directory, f"cannot be read ({error})")
-    one, many = _neighbours(arrays, "one"), _neighbours(arrays, "many")
+    tables = {size: _neighbours(arrays, size) for size in SIZES}
     orders, orders_with, category_of = manifest["counts"]["orders"], arrays["orders_with"], arrays["category_of"]
     n = len(skus)
     if len(set(skus)) != n or "" in skus:
@@ -173,14 +173,22 @@ def open_model(directory: Path) -> CoPurchaseModel:
         _refuse(directory, "has product counts that do not fit its products")
     if len(category_of) != n or not _within(category_of, -1, len(categories) - 1):
         _refuse(directory, "has categories that do not fit its products")
-    _check_table(directory, one, orders_with)
-    _check_table(directory, many, orders_with)
+    for size, table in tables.items():
+        _check_table(directory, table, orders_with)
+        # Where rows are added up, one product may speak against another.
+        if size == "one" and bool(np.any(table.weights <= 0)):
+            _refuse(directory, "has a weight that is not above 0")
+    memories, calibrations = arrays["memories"], arrays["calibrations"]
+    numbers = np.concatenate([memories, calibrations])
+    if len(memories) != 2 * len(SIZES) or len(calibrations) != 5 * len(SIZES) or not np.all(np.abs(numbers) < 1e6):
+        _refuse(directory, "has weights of history or of certainty that are not numbers")
     return CoPurchaseModel(
         skus=skus,
         orders=orders,
         orders_with=orders_with,
-        one=one,
-        many=many,
+        tables=tables,
+        memories={size: Memory(*memories[2 * i : 2 * i + 2].tolist()) for i, size in enumerate(SIZES)},
+        calibrations={size: Calibration(*calibrations[5 * i : 5 * i + 5].tolist()) for i, size in enumerate(SIZES)},
         categories=categories,
         category_of=category_of,
         version=manifest["version"],
@@ -233,11 +241,13 @@ def _arrays(model: CoPurchaseModel) -> dict[str, NDArray[Any]]:
         "category_offsets": category_offsets,
         "category_of": model.category_of,
     }
-    for prefix, table in (("one", model.one), ("many", model.many)):
+    for prefix, table in model.tables.items():
         arrays[f"{prefix}_start"] = table.start
         arrays[f"{prefix}_items"] = table.items
         arrays[f"{prefix}_weights"] = table.weights
         arrays[f"{prefix}_together"] = table.together
+    arrays["memories"] = np.array([model.memories[size] for size in SIZES]).ravel()
+    arrays["calibrations"] = np.array([model.calibrations[size] for size in SIZES]).ravel()
     return {name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in ARRAYS.items()}
 
 
@@ -351,10 +361,10 @@ def _check_table(directory: Path, table: Neighbours, orders_with: NDArray[Any]) 
         _refuse(directory, "has neighbour lists of unequal length")
     rows = np.repeat(np.arange(n), np.diff(start))
     rarer = np.minimum(orders_with[rows], orders_with[items])
-    if not bool(np.all((together >= 1) & (together <= rarer) & (rows != items))):
+    if not bool(np.all((together >= 0) & (together <= rarer) & (rows != items))):
         _refuse(directory, "counts more orders with two products than with one of them")
-    if not bool(np.all(np.isfinite(table.weights) & (table.weights > 0))):
-        _refuse(directory, "has a weight that is not a number above 0")
+    if not bool(np.all(np.isfinite(table.weights))):
+        _refuse(directory, "has a weight that is not a number")
 
 
 def _within(values: NDArray[Any], least: int, most: int) -> bool:

@@ -1,58 +1,92 @@
-"""How well two products go together, from counts: one finite score above 0 per pair of a block."""
+"""How well two products go together, from counts: three complementary answers per pair.
+
+`conditional` says what else buyers of one product take, `cosine` which pairs stand out in both directions, and
+`dropout_ease` what one line of a basket adds that its other lines have not already said. None wins everywhere:
+the first is best where one line is known or orders are few, the last for long baskets from wide assortments.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 from encore_recommender.counting import Counts, PairBlock
 
+#: Orders at which half of what is said about a product comes from its own orders: few where products lead to
+#: each other, many where most of what is bought together is there by chance.
+PRIORS = (5.0, 60.0)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShrunkLift:
-    """Empirical-Bayes shrunk lift times popularity, that is a shrunken P(next = j | i in the basket).
+#: Aiolli's asymmetry and locality: best-sellers are discounted a little, strong pairs speak up.
+ASYMMETRY, LOCALITY = 0.8, 3.0
 
-    Let c(i, j) be the weighted orders with both, n(i) the weighted orders with i, and s(j) the share of all
-    order lines that are j. With a Dirichlet prior of strength m centred on s, the posterior mean is
+#: Each line of an order is forgotten with a chance of one quarter while learning: p / (1 - p) = 1 / 3.
+DROPOUT = 1.0 / 3.0
 
-        p(j | i) = (c(i, j) + m * s(j)) / (n(i) + m)         lift(i, j) = p(j | i) / s(j)
 
-    Lift is 1 where nothing is known and moves to the observed ratio as orders with i accumulate: m is the
-    number of orders at which half of what is said comes from i's own orders. The prior's centre comes from
-    the data (which makes the Bayes empirical), its strength from the held-back newest orders. Shrinking an
-    observed/expected ratio towards 1 by a conjugate prior fitted to the whole table is DuMouchel (1999),
-    "Bayesian data mining in large frequency tables", The American Statistician 53(3).
+def share_of_lines(counts: Counts) -> NDArray[np.float64]:
+    """Per product, its weighted share of all order lines: what is bought when nothing else is known."""
+    share: NDArray[np.float64] = counts.weighted_orders_with / max(float(counts.weighted_orders_with.sum()), 1e-9)
+    return share
+
+
+def conditional(block: PairBlock, counts: Counts, *, prior: float) -> NDArray[np.float64]:
+    """Shrunken P(column | row): `(c(i, j) + m s(j)) / (n(i) + m)`, s(j) the share of all lines that are j.
+
+    A Dirichlet prior of m orders centred on the whole table, as in DuMouchel (1999), "Bayesian data mining in
+    large frequency tables", The American Statistician 53(3): without evidence it is the best-sellers.
     """
-
-    strength: float
-
-    def __call__(self, block: PairBlock, counts: Counts) -> NDArray[np.float64]:
-        share = counts.orders_with / max(int(counts.orders_with.sum()), 1)
-        prior = self.strength * share[block.columns]
-        conditional: NDArray[np.float64] = (block.weighted + prior) / (
-            counts.weighted_orders_with[block.rows] + self.strength
-        )
-        return conditional
+    probability: NDArray[np.float64] = (block.weighted + prior * share_of_lines(counts)[block.columns]) / (
+        counts.weighted_orders_with[block.rows] + prior
+    )
+    return probability
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsymmetricCosine:
-    """Asymmetric cosine with locality, the best sum over several basket lines that needs only counts.
+def cosine(block: PairBlock, counts: Counts) -> NDArray[np.float64]:
+    """Asymmetric cosine with locality: `(c(i, j) / (n(i)**a n(j)**(1 - a))) ** q`.
 
-        ( c(i, j) / (n(i)**a * n(j)**(1 - a)) ) ** q
-
-    a = 1 is confidence, a = 0.5 the cosine; in between, best-sellers are discounted a little. q > 1 lets the
-    strong pairs speak and quiets the crowd of weak ones. Aiolli (2013), "Efficient top-n recommendation for
-    very large scale binary rated datasets", RecSys.
+    Aiolli (2013), "Efficient top-n recommendation for very large scale binary rated datasets", RecSys.
     """
+    n = np.maximum(counts.weighted_orders_with, np.finfo(np.float64).tiny)
+    expected = n[block.rows] ** ASYMMETRY * n[block.columns] ** (1.0 - ASYMMETRY)
+    values: NDArray[np.float64] = (block.weighted / expected) ** LOCALITY
+    return values
 
-    asymmetry: float
-    locality: float
 
-    def __call__(self, block: PairBlock, counts: Counts) -> NDArray[np.float64]:
-        n = counts.weighted_orders_with
-        expected = n[block.rows] ** self.asymmetry * n[block.columns] ** (1.0 - self.asymmetry)
-        cosine: NDArray[np.float64] = (block.weighted / expected) ** self.locality
-        return cosine
+def gram(counts: Counts, head: int) -> NDArray[np.float64]:
+    """Weighted orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average."""
+    part = counts.matrix[:, :head]
+    weighted = part.copy()
+    weighted.data = np.repeat(counts.order_weights, np.diff(part.indptr))
+    dense: NDArray[np.float64] = (part.T @ weighted).toarray().astype(np.float64)
+    lines = float(counts.orders_with[:head].sum())
+    return dense * (lines / max(float(np.trace(dense)), 1.0))
+
+
+def dropout_ease(gram: NDArray[np.float64], *, ridge: float) -> NDArray[Any]:
+    """Item-to-item weights that rebuild each order from its other lines, in closed form; may be below 0.
+
+    Minimises the squared error of rebuilding orders with lines dropped at random, with nothing on the
+    diagonal: `B = I - P diag(P)**-1`, `P = (G + ridge I + DROPOUT diag(G))**-1`. Steck (2019), "Embarrassingly
+    shallow autoencoders for sparse data", WWW; Steck (2020), "Autoencoders that don't overfit towards the
+    identity", NeurIPS.
+
+    Returns:
+        Products x products, float32: row i holds what line i says about every product.
+    """
+    n = len(gram)
+    if n == 0:
+        return np.zeros((0, 0), dtype=np.float32)
+    system = np.asfortranarray(gram)
+    system[np.arange(n), np.arange(n)] += ridge + DROPOUT * np.diag(gram)
+    # The factorisation of a symmetric matrix costs half of a general inverse.
+    factor, failed = lapack.dpotrf(system, lower=1, overwrite_a=1, clean=0)
+    inverse, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:  # cannot be: a Gram matrix plus a positive diagonal
+        raise ArithmeticError("the co-purchase matrix could not be inverted")
+    weights: NDArray[Any] = np.tril(inverse, -1).astype(np.float32)
+    weights += weights.T
+    weights /= -np.diag(inverse).astype(np.float32)[None, :]
+    return weights

@@ -14,7 +14,7 @@ from encore_recommender.persistence import Provenance, save
 from flask_encore.domain.ports import TrainingLine, TrainingReport
 
 if TYPE_CHECKING:
-    from encore_recommender.copurchase import CoPurchase
+    from encore_recommender.copurchase import CoPurchaseRecommender
 
 #: Every held-out order is asked up to so often with another line hidden, so that a small shop's figures are
 #: not one draw's luck; large shops reach the limit of questions in the first round.
@@ -64,7 +64,7 @@ class CoPurchaseTrainer:
             OSError: The model could not be written; the live one is untouched.
         """
         # scikit-learn takes over a second to import: whoever only serves never pays for it.
-        from encore_recommender.copurchase import CoPurchase, parameters
+        from encore_recommender.copurchase import CoPurchaseRecommender, parameters
 
         started = self._stopwatch()
         tell = progress or _silent
@@ -82,10 +82,10 @@ class CoPurchaseTrainer:
             )
         tell(_READ)
         taught, held_out = split(baskets)
-        trial = CoPurchase().fit(taught, progress=lambda share: tell(_READ + share * (_CHOSEN - _READ)))
+        trial = CoPurchaseRecommender().fit(taught, progress=lambda share: tell(_READ + share * (_CHOSEN - _READ)))
         metrics = _judge(trial, taught, held_out)
         tell(_JUDGED)
-        final = CoPurchase(settings=trial.settings_).fit(baskets)
+        final = CoPurchaseRecommender(choice=trial.choice_).fit(baskets)
         tell(_LEARNED)
         times = baskets.times
         version = save(
@@ -113,7 +113,7 @@ class CoPurchaseTrainer:
         )
 
 
-def _judge(trial: CoPurchase, taught: Baskets, held_out: Baskets) -> dict[str, Quality]:
+def _judge(trial: CoPurchaseRecommender, taught: Baskets, held_out: Baskets) -> dict[str, Quality]:
     popular = best_sellers(taught)
     known = [taught.skus[item] for item in set(taught.items.tolist())]
     full = queries(held_out, context="all", rounds=ROUNDS)

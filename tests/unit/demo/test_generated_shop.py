@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from encore_recommender import Baskets, CoPurchase
+from encore_recommender import Baskets, CoPurchaseRecommender
 from flask_encore.demo import catalogue
 from flask_encore.demo.generate import GeneratedShop, generate
 
@@ -110,7 +110,7 @@ def test_the_model_finds_the_planted_pairs(shop: GeneratedShop) -> None:
     supported = [
         pair for pair in shop.planted if sum(pair.sku_a in basket and pair.sku_b in basket for basket in held) >= 20
     ]
-    model = CoPurchase(tune=False).fit(
+    model = CoPurchaseRecommender(tune=False).fit(
         Baskets.from_rows([(row[0], row[SKU], row[4], row[WHO], row[WHEN]) for row in shop.rows])
     )
 

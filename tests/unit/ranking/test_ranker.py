@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from encore_recommender import Baskets, CoPurchase, Provenance, save
+from encore_recommender import Baskets, CoPurchaseRecommender, Provenance, save
 from encore_recommender.persistence import CURRENT
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.ports import Ranker
@@ -32,7 +32,7 @@ def clock() -> Seconds:
 def publish(root: Path, *pairs: tuple[str, str], day: int = 0) -> str:
     """Put a model live that saw each pair in three orders."""
     rows = [(f"{pair}-{i}", sku) for pair in pairs for i in range(3) for sku in pair]
-    model = CoPurchase(tune=False).fit(Baskets.from_rows(rows)).model_
+    model = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows(rows)).model_
     return save(model, root, about=Provenance(created_at=NOON + timedelta(days=day)))
 
 

@@ -60,7 +60,8 @@ def test_the_manifest_keeps_metrics_parameters_and_data_window(tmp_path: Path) -
     assert metrics["full_basket_popularity"]["hit_rate_at_3"] == report.popularity_hit_rate_at_3
     assert metrics["full_basket"]["queries"] == 500  # 100 held-out orders, asked five times each
     assert manifest["parameters"]["min_support"] == 2
-    assert set(manifest["parameters"]["one"]) >= {"scorer", "basket_exponent", "half_life_days"}
+    assert set(manifest["parameters"]["blends"]) == {"one", "few", "many"}
+    assert set(manifest["parameters"]["blends"]["one"]) >= {"conditional", "cosine", "ease", "recency", "calibration"}
     assert manifest["data_window"] == {"first_order_at": 1_700_000_000.0, "last_order_at": 1_701_796_400.0}
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from encore_recommender import Baskets, CoPurchase
+from encore_recommender import Baskets, CoPurchaseRecommender
 from encore_recommender.evaluation import Query, best_sellers, measure, queries, split
 
 
@@ -67,4 +67,4 @@ def test_the_rule_to_beat_offers_what_most_orders_contain(breakfast: Baskets) ->
 
 
 def test_score_is_the_hit_rate_at_three(breakfast: Baskets) -> None:
-    assert CoPurchase(min_support=1).fit(breakfast).score(breakfast) == 1.0
+    assert CoPurchaseRecommender(min_support=1).fit(breakfast).score(breakfast) == 1.0

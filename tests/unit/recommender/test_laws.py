@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encore_recommender import Baskets, CoPurchase
+from encore_recommender import Baskets, CoPurchaseRecommender
+from encore_recommender.blending import Blend
 from encore_recommender.counting import WEIGHT_UNIT, count, pair_blocks, weigh_orders
 from encore_recommender.model import CoPurchaseModel
+from encore_recommender.neighbours import SIZES
+from encore_recommender.tuning import Choice
 
 Row = tuple[str, str]
 
@@ -33,7 +36,7 @@ def shop(seed: int, *, orders: int = 600, products: int = 40) -> list[Row]:
 
 def tables(model: CoPurchaseModel) -> list[list[object]]:
     tables = [
-        [t.start.tolist(), t.items.tolist(), t.weights.tolist(), t.together.tolist()] for t in (model.one, model.many)
+        [t.start.tolist(), t.items.tolist(), t.weights.tolist(), t.together.tolist()] for t in model.tables.values()
     ]
     return [list(model.skus), model.orders_with.tolist(), *tables]
 
@@ -64,7 +67,7 @@ def test_pairs_are_counted_as_by_hand(history: list[Row]) -> None:
 @given(history=histories, seed=st.integers(0, 1_000))
 @settings(max_examples=40, deadline=None)
 def test_an_answer_never_repeats_the_basket_or_itself_and_counts_hold_up(history: list[Row], seed: int) -> None:
-    model = CoPurchase(min_support=1).fit(Baskets.from_rows(history)).model_
+    model = CoPurchaseRecommender(min_support=1).fit(Baskets.from_rows(history)).model_
     contents: dict[str, set[str]] = {}
     for order, sku in history:
         contents.setdefault(order, set()).add(sku)
@@ -81,31 +84,36 @@ def test_an_answer_never_repeats_the_basket_or_itself_and_counts_hold_up(history
 
 def test_fitting_again_is_a_fresh_fit() -> None:
     first, second = Baskets.from_rows(shop(1)), Baskets.from_rows(shop(2))
-    refitted = CoPurchase().fit(first).fit(second)
-    assert tables(refitted.model_) == tables(CoPurchase().fit(second).model_)
+    refitted = CoPurchaseRecommender().fit(first).fit(second)
+    assert tables(refitted.model_) == tables(CoPurchaseRecommender().fit(second).model_)
 
 
 def test_shuffling_orders_without_times_changes_nothing() -> None:
     rows = shop(3)
     shuffled = random.Random(4).sample(rows, k=len(rows))
-    one, other = CoPurchase().fit(Baskets.from_rows(rows)), CoPurchase().fit(Baskets.from_rows(shuffled))
-    assert one.settings_ == other.settings_
+    one, other = (
+        CoPurchaseRecommender().fit(Baskets.from_rows(rows)),
+        CoPurchaseRecommender().fit(Baskets.from_rows(shuffled)),
+    )
+    assert one.choice_ == other.choice_
     assert tables(one.model_) == tables(other.model_)
 
 
 def test_the_names_of_orders_change_nothing() -> None:
     rows = shop(3)
     renamed = [(f"no. {order}", sku) for order, sku in rows]
-    assert tables(CoPurchase().fit(Baskets.from_rows(rows)).model_) == tables(
-        CoPurchase().fit(Baskets.from_rows(renamed)).model_
+    assert tables(CoPurchaseRecommender().fit(Baskets.from_rows(rows)).model_) == tables(
+        CoPurchaseRecommender().fit(Baskets.from_rows(renamed)).model_
     )
 
 
 def test_a_duplicated_history_keeps_the_ranking_of_bought_together_products() -> None:
     rows = shop(5)
     twice = rows + [(f"again {order}", sku) for order, sku in rows]
-    once_model = CoPurchase(tune=False, min_support=1).fit(Baskets.from_rows(rows)).model_
-    twice_model = CoPurchase(tune=False, min_support=2).fit(Baskets.from_rows(twice)).model_
+    # Shrinkage is meant to trust doubled evidence more, so the law is about the score without a prior.
+    cosine = Choice(blends={size: Blend(cosine=1.0) for size in SIZES})
+    once_model = CoPurchaseRecommender(choice=cosine, min_support=1).fit(Baskets.from_rows(rows)).model_
+    twice_model = CoPurchaseRecommender(choice=cosine, min_support=2).fit(Baskets.from_rows(twice)).model_
     for basket in itertools.combinations(once_model.skus[:12], 2):
         assert once_model.recommend(basket, k=10).ids == twice_model.recommend(basket, k=10).ids
 
@@ -113,32 +121,35 @@ def test_a_duplicated_history_keeps_the_ranking_of_bought_together_products() ->
 def test_more_orders_with_a_pair_never_lower_it() -> None:
     rows = shop(6)
     more = rows + [(f"more {i}", sku) for i in range(100) for sku in ("p1", "p30")]
-    before = CoPurchase(tune=False).fit(Baskets.from_rows(rows)).recommend(["p1"], k=39).ids.index("p30")
-    after = CoPurchase(tune=False).fit(Baskets.from_rows(more)).recommend(["p1"], k=39).ids.index("p30")
+    before = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows(rows)).recommend(["p1"], k=39).ids.index("p30")
+    after = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows(more)).recommend(["p1"], k=39).ids.index("p30")
     assert (before > 5, after) == (True, 0)
 
 
-@pytest.mark.parametrize("lines", [5, 6, 7, 20])
+@pytest.mark.parametrize("lines", [2, 3, 4, 5, 6, 20])
 def test_short_and_long_baskets_add_up_the_same_way(lines: int) -> None:
-    table = CoPurchase(tune=False).fit(Baskets.from_rows(shop(7))).model_.many
+    table = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows(shop(7))).model_.tables["many"]
     items = list(range(lines))
     by_hand: dict[int, float] = {}
     for item in items:
         for neighbour, weight in table.row(item).weights.items():
             by_hand[neighbour] = by_hand.get(neighbour, 0.0) + weight
-    assert list(table.add_up(items)) == sorted(by_hand.items(), key=lambda entry: (-entry[1], entry[0]))
+    expected = [entry for entry in by_hand.items() if entry[1] > 0]
+    expected.sort(key=lambda entry: (-entry[1], entry[0]))
+    for first in (1, 10, 1_000):
+        assert list(table.add_up(items, first=first)) == expected
 
 
 def test_a_long_list_is_in_order_beyond_the_part_sorted_first() -> None:
-    rows = [(str(order), f"p{line:03d}") for order in range(3) for line in range(order, 200)]
-    table = CoPurchase(tune=False, top_k=200).fit(Baskets.from_rows(rows)).model_.many
-    ranked = list(table.add_up(list(range(10))))
+    rows = [(str(order), f"p{line:03d}") for order in range(4) for line in range(order, 200)]
+    table = CoPurchaseRecommender(tune=False, top_k=200).fit(Baskets.from_rows(rows)).model_.tables["many"]
+    ranked = list(table.add_up(list(range(10)), first=16))
     assert len(ranked) == 199
     assert ranked == sorted(ranked, key=lambda entry: (-entry[1], entry[0]))
 
 
 def test_counting_in_small_blocks_gives_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     baskets = Baskets.from_rows(shop(8))
-    whole = CoPurchase(tune=False).fit(baskets).model_
+    whole = CoPurchaseRecommender(tune=False).fit(baskets).model_
     monkeypatch.setattr(pair_blocks, "__kwdefaults__", {"pairs_at_once": 50})
-    assert tables(CoPurchase(tune=False).fit(baskets).model_) == tables(whole)
+    assert tables(CoPurchaseRecommender(tune=False).fit(baskets).model_) == tables(whole)

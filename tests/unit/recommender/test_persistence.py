@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encore_recommender import Baskets, CoPurchase, ModelRefused, Provenance, load, save
+from encore_recommender import Baskets, CoPurchaseRecommender, ModelRefused, Provenance, load, save
 from encore_recommender.persistence import ARRAYS, CURRENT, MANIFEST
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def root(tmp_path: Path, breakfast: Baskets) -> Path:
-    save(CoPurchase().fit(breakfast).model_, tmp_path, about=Provenance(created_at=NOON))
+    save(CoPurchaseRecommender().fit(breakfast).model_, tmp_path, about=Provenance(created_at=NOON))
     return tmp_path
 
 
@@ -61,7 +61,7 @@ def refusal(root: Path) -> str:
 
 
 def test_a_loaded_model_answers_like_the_saved_one(root: Path, breakfast: Baskets) -> None:
-    saved, loaded = CoPurchase().fit(breakfast).model_, load(root)
+    saved, loaded = CoPurchaseRecommender().fit(breakfast).model_, load(root)
     for basket in ([], ["bread"], ["bread", "butter"], ["tea", "unheard of"], ["jam", "milk", "bread"]):
         assert loaded.recommend(basket, k=9) == saved.recommend(basket, k=9)
     assert loaded.skus == saved.skus
@@ -70,7 +70,7 @@ def test_a_loaded_model_answers_like_the_saved_one(root: Path, breakfast: Basket
 def test_names_and_categories_of_any_script_come_back(tmp_path: Path) -> None:
     rows = [("1", "brød"), ("1", "茶 green"), ("2", "brød"), ("2", "茶 green"), ("3", "x\ny")]
     baskets = Baskets.from_rows(rows, categories={"brød": "Bäckerei", "kage": "Bäckerei"})
-    save(CoPurchase().fit(baskets).model_, tmp_path, about=Provenance(created_at=NOON))
+    save(CoPurchaseRecommender().fit(baskets).model_, tmp_path, about=Provenance(created_at=NOON))
     loaded = load(tmp_path)
     assert loaded.skus == ("brød", "茶 green", "x\ny", "kage")
     assert loaded.recommend(["brød"], k=1).ids == ("茶 green",)
@@ -78,12 +78,12 @@ def test_names_and_categories_of_any_script_come_back(tmp_path: Path) -> None:
 
 
 def test_an_empty_model_can_be_saved_and_loaded(tmp_path: Path) -> None:
-    save(CoPurchase().fit(Baskets.from_rows([])).model_, tmp_path, about=Provenance(created_at=NOON))
+    save(CoPurchaseRecommender().fit(Baskets.from_rows([])).model_, tmp_path, about=Provenance(created_at=NOON))
     assert load(tmp_path).recommend(["bread"], k=3).ids == ()
 
 
 def test_arrays_are_mapped_and_cannot_be_written(root: Path) -> None:
-    items = load(root).many.items
+    items = load(root).tables["many"].items
     assert isinstance(items.base, np.memmap)
     assert not items.flags.writeable
 
@@ -98,13 +98,13 @@ def test_the_manifest_says_where_the_model_comes_from(tmp_path: Path, breakfast:
         last_order_at=2.0,
         lines=13,
     )
-    version = save(CoPurchase().fit(breakfast).model_, tmp_path, about=about)
+    version = save(CoPurchaseRecommender().fit(breakfast).model_, tmp_path, about=about)
     manifest = json.loads((live(tmp_path) / MANIFEST).read_text())
     files = manifest.pop("files")
     assert set(files) == set(ARRAYS)
     assert manifest == {
         "format": "encore-recommender co-purchase model",
-        "format_version": 1,
+        "format_version": 2,
         "version": version,
         "created_at": "2026-03-01T12:00:00+00:00",
         "data_window": {"first_order_at": 1.0, "last_order_at": 2.0},
@@ -118,12 +118,12 @@ def test_the_manifest_says_where_the_model_comes_from(tmp_path: Path, breakfast:
 
 def test_saving_the_same_model_twice_is_harmless(root: Path, breakfast: Baskets) -> None:
     before = sorted(path.name for path in root.rglob("*"))
-    save(CoPurchase().fit(breakfast).model_, root, about=Provenance(created_at=NOON))
+    save(CoPurchaseRecommender().fit(breakfast).model_, root, about=Provenance(created_at=NOON))
     assert sorted(path.name for path in root.rglob("*")) == before
 
 
 def test_the_newest_save_is_live_and_two_older_models_are_kept(root: Path, breakfast: Baskets) -> None:
-    model = CoPurchase().fit(breakfast).model_
+    model = CoPurchaseRecommender().fit(breakfast).model_
     versions = [save(model, root, about=Provenance(created_at=NOON + timedelta(days=day))) for day in range(1, 5)]
     assert load(root).version == versions[-1]
     assert sorted(path.name for path in root.iterdir()) == [CURRENT, *(f"model-{v}" for v in versions[1:])]
@@ -140,7 +140,7 @@ def test_a_save_that_fails_leaves_the_live_model_and_no_debris(
 
     monkeypatch.setattr(Path, step, no_space)
     with pytest.raises(OSError, match="No space left"):
-        save(CoPurchase().fit(breakfast).model_, root, about=Provenance(created_at=NOON + timedelta(days=1)))
+        save(CoPurchaseRecommender().fit(breakfast).model_, root, about=Provenance(created_at=NOON + timedelta(days=1)))
     assert load(root).version == before
     assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []
 
@@ -150,21 +150,21 @@ def test_what_a_save_killed_long_ago_left_is_removed(root: Path, breakfast: Bask
     abandoned.mkdir()
     in_progress.mkdir()
     os.utime(abandoned, (0, 0))
-    save(CoPurchase().fit(breakfast).model_, root, about=Provenance(created_at=NOON))
+    save(CoPurchaseRecommender().fit(breakfast).model_, root, about=Provenance(created_at=NOON))
     assert (abandoned.exists(), in_progress.exists()) == (False, True)
 
 
 def test_a_time_without_a_timezone_is_refused(tmp_path: Path, breakfast: Baskets) -> None:
     naive = NOON.replace(tzinfo=None)
     with pytest.raises(ValueError, match="created_at needs a timezone"):
-        save(CoPurchase().fit(breakfast).model_, tmp_path, about=Provenance(created_at=naive))
+        save(CoPurchaseRecommender().fit(breakfast).model_, tmp_path, about=Provenance(created_at=naive))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path, breakfast: Baskets) -> None:
     about = Provenance(created_at=NOON, metrics={"hit_rate_at_3": float("nan")})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        save(CoPurchase().fit(breakfast).model_, tmp_path, about=about)
+        save(CoPurchaseRecommender().fit(breakfast).model_, tmp_path, about=about)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -217,9 +217,9 @@ def test_a_file_that_is_a_link_is_refused(root: Path) -> None:
 
 
 def test_a_future_version_is_refused_with_both_ways_out(root: Path) -> None:
-    rewrite_manifest(root, lambda manifest: manifest.update(format_version=2))
+    rewrite_manifest(root, lambda manifest: manifest.update(format_version=3))
     assert refusal(root) == (
-        f"{live(root).name} has format 2 and this release reads up to 1: "
+        f"{live(root).name} has format 3 and this release reads up to 2: "
         "upgrade encore_recommender, or train again with this release"
     )
 
@@ -263,17 +263,20 @@ HOSTILE: list[tuple[str, Callable[[Path], bytes], str]] = [
     ("one_start", lambda root: changed(root, "one_start", lambda a: a.fill(2**62)), "neighbour lists that do not fit"),
     ("one_start", lambda root: changed(root, "one_start", lambda a: a.put(1, 99)), "neighbour lists that do not fit"),
     ("one_start", lambda root: npy(np.zeros(0, dtype=np.int64)), "neighbour lists that do not fit"),
-    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(np.nan)), "not a number above 0"),
-    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(np.inf)), "not a number above 0"),
-    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(-1)), "not a number above 0"),
+    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(np.nan)), "not a number"),
+    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(np.inf)), "not a number"),
+    ("one_weights", lambda root: changed(root, "one_weights", lambda a: a.fill(-1)), "not above 0"),
     ("one_weights", lambda root: npy(np.ones(1, dtype=np.float32)), "neighbour lists of unequal length"),
     ("one_together", lambda root: changed(root, "one_together", lambda a: a.fill(7)), "more orders with two products"),
-    ("one_together", lambda root: changed(root, "one_together", lambda a: a.fill(0)), "more orders with two products"),
+    ("one_together", lambda root: changed(root, "one_together", lambda a: a.fill(-1)), "more orders with two products"),
     ("orders_with", lambda root: changed(root, "orders_with", lambda a: a.fill(7)), "product counts that do not fit"),
     ("orders_with", lambda root: npy(np.array([1, 2, 3, 4, 5])), "product counts that do not fit"),
     ("orders_with", lambda root: npy(np.array([4, 3])), "product counts that do not fit"),
     ("category_of", lambda root: changed(root, "category_of", lambda a: a.fill(3)), "categories that do not fit"),
     ("category_of", lambda root: npy(np.zeros(0, dtype=np.int32)), "categories that do not fit"),
+    ("memories", lambda root: npy(np.zeros(5)), "weights of history"),
+    ("memories", lambda root: changed(root, "memories", lambda a: a.fill(np.inf)), "weights of history"),
+    ("calibrations", lambda root: changed(root, "calibrations", lambda a: a.fill(np.nan)), "weights of history"),
     ("skus", lambda root: changed(root, "skus", lambda a: a.fill(0xFF)), "cannot be read"),
     ("sku_offsets", lambda root: changed(root, "sku_offsets", lambda a: a.put(1, 999)), "cannot be read"),
     ("sku_offsets", lambda root: npy(np.zeros(0, dtype=np.int64)), "cannot be read"),

@@ -1,0 +1,245 @@
+"""All scores of all pairs worth keeping, and how they become one short list per product. Training only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encore_recommender.baskets import Baskets
+from encore_recommender.counting import count, pair_blocks, weigh_orders
+from encore_recommender.neighbours import Neighbours
+from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
+
+#: Assortments turn over. Half a year helped on every history with times; without times it does nothing.
+HALF_LIFE_DAYS = 180.0
+
+#: What "lately" means when a product's recent share of orders is compared with its usual one.
+LATELY_DAYS = 30.0
+
+#: The two strengths of the ridge: wide assortments with long baskets want the first, narrow ones the second.
+RIDGES = (20.0, 100.0)
+
+#: Best-sellers every product is compared with, bought together or not: a weak pair may rank below them.
+ALWAYS_COMPARED = 20
+
+#: Pairs kept per product and score before blending: four times the 50 usually served, so that the best of a
+#: blend, and the pairs that speak against a product in a long basket, are still there.
+KEPT_BEFORE_BLENDING = 200
+
+SCORES = ("conditional", "settled", "cosine", "ease", "smooth_ease")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blend:
+    """How much each score counts, in multiples of its typical best value for a product."""
+
+    conditional: float = 0.0
+    settled: float = 0.0
+    """The conditional probability, much more shrunken."""
+    cosine: float = 0.0
+    ease: float = 0.0
+    smooth_ease: float = 0.0
+    recency: float = 0.0
+    """Exponent on a product's recent share of orders over its usual one; 0 ignores fashion."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Pairs (row product, column product) end to end, row by row, with every score of each."""
+
+    start: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    together: NDArray[np.int64]
+    """Orders with both; 0 for a pair below the least support."""
+    scores: Mapping[str, NDArray[np.float32]]
+    """Per name in SCORES, one value per pair, divided by the score's typical best value."""
+    trend: NDArray[np.float64]
+    """Per product, log of its recent share of orders over its usual one; 0 without times."""
+
+    def blended(self, blend: Blend) -> NDArray[np.float32]:
+        """One value per pair."""
+        values = np.zeros(len(self.columns), dtype=np.float32)
+        for name in SCORES:
+            weight = getattr(blend, name)
+            if weight:
+                values += np.float32(weight) * self.scores[name]
+        if blend.recency:
+            values *= np.exp(blend.recency * self.trend).astype(np.float32)[self.columns]
+        return values
+
+    def neighbours(self, blend: Blend, *, top_k: int, against: bool) -> Neighbours:
+        """Each row's `top_k` strongest pairs, best first, equal ones better seller first.
+
+        Args:
+            blend: How to blend.
+            top_k: Pairs kept per row.
+            against: Keep pairs below 0 too; they matter only where rows are added up.
+        """
+        values = self.blended(blend)
+        if not against:
+            values = np.maximum(values, 0.0)
+        chosen: list[NDArray[np.int64]] = []
+        start = np.zeros(len(self.start), dtype=np.int64)
+        for row in range(len(self.start) - 1):
+            low, high = int(self.start[row]), int(self.start[row + 1])
+            strongest = low + _largest(np.abs(values[low:high]), top_k)
+            strongest = strongest[values[strongest] != 0.0]
+            strongest.sort()
+            best_first = strongest[np.argsort(-values[strongest], kind="stable")]
+            # A best-seller that ranks below all that was bought together comes later, on its own rung.
+            together = np.flatnonzero(self.together[best_first] > 0)
+            ahead = int(together[-1]) + 1 if len(together) else 0
+            best_first = best_first[(np.arange(len(best_first)) < ahead) | (values[best_first] < 0.0)]
+            chosen.append(best_first)
+            start[row + 1] = start[row] + len(best_first)
+        kept = np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+        return Neighbours(
+            start=start,
+            items=self.columns[kept].astype(np.int32),
+            weights=values[kept],
+            together=self.together[kept].astype(np.int32),
+        )
+
+
+def score_pairs(
+    baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, n_sold: int, *, min_support: int, dense_items: int
+) -> Pairs:
+    """Count, score, and keep for every product the pairs that any score puts near the top.
+
+    Args:
+        baskets: Orders without upsell lines.
+        item_of_sku: Per entry of `baskets.skus`, the product's row; best-seller first.
+        n_items: Products in the model.
+        n_sold: Those somebody bought; they come first.
+        min_support: Orders a pair needs to count as bought together.
+        dense_items: The `dropout_ease` scores need a dense matrix of products: so many best-sellers at most
+            take part, and for pairs with any other product the cosine speaks in their place.
+    """
+    by_root_of_size = weigh_orders(baskets, basket_exponent=0.5, half_life_days=HALF_LIFE_DAYS)
+    by_size = weigh_orders(baskets, basket_exponent=1.0, half_life_days=HALF_LIFE_DAYS)
+    root = count(baskets, item_of_sku, n_items, by_root_of_size)
+    full = count(baskets, item_of_sku, n_items, by_size)
+    head = min(n_sold, dense_items)
+    counted = gram(root, head)
+    dense = [dropout_ease(counted.copy(), ridge=ridge) for ridge in RIDGES]
+    del counted
+    share = share_of_lines(full)
+    popular = np.arange(min(ALWAYS_COMPARED, n_sold))
+    rows: list[_Row] = []
+    for (first, last, by_root), (_, _, by_full) in zip(pair_blocks(root), pair_blocks(full), strict=True):
+        enough = by_root.together >= min_support
+        together = np.where(enough, by_root.together, 0)
+        supported = replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0))
+        shrunken = [conditional(supported, full, prior=prior) for prior in PRIORS]
+        a = np.where(enough, cosine(by_root, root), 0.0)
+        bounds = np.searchsorted(by_root.rows, np.arange(first, last + 1)).tolist()
+        for row, (low, high) in enumerate(pairwise(bounds), start=first):
+            scores = [*(p[low:high] for p in shrunken), a[low:high]]
+            bought = _Row(columns=by_root.columns[low:high], together=together[low:high], scores=scores)
+            others = popular[popular != row] if row < n_sold else popular[:0]
+            extra = np.setdiff1d(others, bought.columns, assume_unique=True)
+            alone = [m * share[extra] / (full.weighted_orders_with[row] + m) for m in PRIORS]
+            rows.append(bought.beside(extra, [*alone, np.zeros(len(extra))]).judged(row, dense).best())
+    start = np.zeros(n_items + 1, dtype=np.int64)
+    np.cumsum([len(row.columns) for row in rows], out=start[1:])
+    parts = [_joined([row.scores[k] for row in rows]) for k in range(len(SCORES))]
+    tops = np.array([[_top(row.scores[k]) for row in rows] for k in range(len(SCORES))]).reshape(len(SCORES), n_items)
+    return Pairs(
+        start=start,
+        columns=_joined([row.columns for row in rows]).astype(np.int64),
+        together=_joined([row.together for row in rows]).astype(np.int64),
+        scores=dict(zip(SCORES, _scaled(parts, tops, root.orders_with), strict=True)),
+        trend=_trend(baskets, item_of_sku, n_items),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """The pairs of one product while they are scored: arrays of one length."""
+
+    columns: NDArray[np.int64]
+    together: NDArray[np.int64]
+    scores: list[NDArray[Any]]
+
+    def beside(self, extra: NDArray[np.int64], scores: list[NDArray[np.float64]]) -> _Row:
+        """With best-sellers never bought with it, which only their popularity speaks for."""
+        return _Row(
+            columns=np.concatenate([self.columns, extra]),
+            together=np.concatenate([self.together, np.zeros(len(extra), dtype=np.int64)]),
+            scores=[np.concatenate(both) for both in zip(self.scores, scores, strict=True)],
+        )
+
+    def judged(self, row: int, dense: list[NDArray[Any]]) -> _Row:
+        """With the dense scores, NaN where they do not reach."""
+        scores = list(self.scores)
+        for matrix in dense:
+            score = np.full(len(self.columns), np.nan)
+            if row < len(matrix):
+                reached = self.columns < len(matrix)
+                score[reached] = matrix[row, self.columns[reached]]
+                # Nobody can check a complement that was never bought together; what speaks against stays.
+                score[(self.together == 0) & (score > 0.0)] = 0.0
+            scores.append(score)
+        return _Row(columns=self.columns, together=self.together, scores=scores)
+
+    def best(self) -> _Row:
+        """The pairs that any score puts near the top, by column."""
+        near = [_largest(np.abs(np.nan_to_num(score)), KEPT_BEFORE_BLENDING) for score in self.scores]
+        kept = np.unique(np.concatenate(near))
+        kept = kept[np.argsort(self.columns[kept])]
+        return _Row(
+            columns=self.columns[kept], together=self.together[kept], scores=[score[kept] for score in self.scores]
+        )
+
+
+def _top(scores: NDArray[Any]) -> float:
+    """The best of one product's scores, at least 0; NaN where none reaches it."""
+    told = scores[~np.isnan(scores)]
+    return max(float(told.max()), 0.0) if len(told) else float("nan")
+
+
+def _scaled(
+    parts: list[NDArray[Any]], tops: NDArray[np.float64], orders_with: NDArray[np.int64]
+) -> list[NDArray[np.float32]]:
+    """Divide each score by its typical best value, then let the cosine speak where a score is missing."""
+    scaled: list[NDArray[np.float32]] = []
+    for values, best in zip(parts, tops, strict=True):
+        told = ~np.isnan(best) & (orders_with > 0)
+        typical = float(np.average(best[told], weights=orders_with[told])) if told.any() else 1.0
+        scaled.append((values / (typical if typical > 0.0 else 1.0)).astype(np.float32))
+    by_cosine = scaled[SCORES.index("cosine")]
+    return [np.where(np.isnan(values), by_cosine, values) for values in scaled]
+
+
+def _trend(baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int) -> NDArray[np.float64]:
+    if baskets.times is None or baskets.n_orders == 0:
+        return np.zeros(n_items)
+    lately = np.exp2(-(baskets.times.max() - baskets.times) / 86_400.0 / LATELY_DAYS)
+    items = item_of_sku[baskets.items]
+    recent = np.bincount(items, weights=np.repeat(lately, baskets.sizes), minlength=n_items)
+    usual = np.bincount(items, minlength=n_items) * (lately.sum() / baskets.n_orders)
+    # Two recent orders more or less say nothing about fashion.
+    calm = 2.0 * lately.sum() / baskets.n_orders
+    trend: NDArray[np.float64] = np.round(np.log((recent + calm) / (usual + calm)), 9)
+    return trend
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _largest(values: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Positions of the `k` largest values; of equal values at the edge, those that stand first."""
+    if len(values) <= k:
+        return np.arange(len(values))
+    bar = np.partition(values, -k)[-k]
+    above = np.flatnonzero(values > bar)
+    return np.concatenate([above, np.flatnonzero(values == bar)[: k - len(above)]])
