@@ -243,7 +243,9 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migra
     ) -> Shop:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
         default = tmp_path / "encore.sqlite3"
-        is_copied = upgrade and database_uri in {None, f"sqlite:///{default}"} and not default.exists()
+        is_copied = (
+            upgrade and engine is None and database_uri in {None, f"sqlite:///{default}"} and not default.exists()
+        )
         if is_copied:
             shutil.copy(migrated, default)
         app.config |= {
