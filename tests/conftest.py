@@ -32,6 +32,11 @@ WEBHOOK_SECRET = "whsec_tests"
 START = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first; the rest keeps its order."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def skip(reason: str) -> None:
     """Skip visibly on a laptop; fail where nothing may be skipped."""
     if SKIP_NOTHING:

@@ -16,6 +16,7 @@ HISTORY = Path(
 )
 
 
+@pytest.mark.long
 @pytest.mark.real_data
 @pytest.mark.timeout(300)  # half a million lines are read and learned from
 def test_the_real_history_is_imported_learned_from_and_sold_on(

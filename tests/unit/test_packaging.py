@@ -128,6 +128,7 @@ def test_the_sdist_can_be_tested_and_holds_no_rubbish(built: Path) -> None:
     assert [name for name in names if name.endswith((".pyc", ".sqlite3"))] == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # a minute of downloads on a slow line, and the journey
 def test_a_clean_environment_with_only_the_wheel_runs_the_whole_journey(wheel: Path, tmp_path: Path) -> None:
     """Nothing of the checkout can be imported there: no editable install, no source root, no test tool."""
