@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ StoreError = SQLAlchemyError
 
 #: Longer than any of our write transactions by three orders of magnitude; a shopper would rather wait than fail.
 BUSY_TIMEOUT_MS = 10_000
+
+#: Between two tries to switch a new file to WAL; as long as a small commit on a slow disk.
+WAL_RETRY_SECONDS = 0.01
 
 
 class Database:
@@ -173,7 +177,7 @@ def _sqlite(url: sa.URL, busy_timeout_ms: int) -> sa.Engine:
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _into_wal(cursor, busy_timeout_ms)
         # NORMAL may lose the last commits on power loss, and a claim lost after its charge is a charge without a line.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
@@ -187,6 +191,23 @@ def _sqlite(url: sa.URL, busy_timeout_ms: int) -> sa.Engine:
             _say(connection, "BEGIN")
 
     return engine
+
+
+def _into_wal(cursor: sqlite3.Cursor, patience_ms: int) -> None:
+    """Switch a new file to WAL, once in its life.
+
+    For this one statement SQLite refuses at once when another process is writing, whatever the busy timeout: several
+    workers that open a new shop at one moment would find it locked.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
 
 
 def _say(connection: sa.Connection, begin: str) -> None:
