@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -245,10 +246,8 @@ def test_control_without_the_guards_of_refunds_stripe_would_be_asked_more_than_o
     assert [refund["amount"] for refund in shop.stripe.refunds()] == [1161]
 
 
-def test_an_undo_overtaken_by_the_end_of_the_hold_changes_nothing(
-    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop = any_shop
+def _undo_as_the_hold_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Undo in the last moment, and lose it between reading the time and writing; the state that came back."""
     token = charged(shop)
     shop.clock.advance(minutes=30, microseconds=-1)
     real = shop.rt.db.write
@@ -260,17 +259,33 @@ def test_an_undo_overtaken_by_the_end_of_the_hold_changes_nothing(
         return real()
 
     monkeypatch.setattr(shop.rt.db, "write", overtaken)
-
-    assert shop.post(token, "undo").json["state"] == "charged"
-
-    assert told(shop) == ["charge_succeeded", "hold_released"]
-    assert shop.stripe.refunds() == []
+    return str(shop.post(token, "undo").json["state"])
 
 
-def test_a_refund_that_overtakes_the_end_of_the_hold_leaves_nothing_to_ship(
+def test_an_undo_overtaken_by_the_end_of_the_hold_changes_nothing(
     any_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = any_shop
+    assert _undo_as_the_hold_ends(any_shop, monkeypatch) == "charged"
+
+    assert told(any_shop) == ["charge_succeeded", "hold_released"]
+    assert any_shop.stripe.refunds() == []
+
+
+def test_control_without_the_guard_of_undo_what_is_shipped_would_be_given_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = charges.move
+    monkeypatch.setattr(charges, "move", lambda *args, **kwargs: real(*args, **kwargs | {"undoable": False}))
+
+    assert _undo_as_the_hold_ends(shop, monkeypatch) == "undone"
+
+    shop.sweep()
+    assert told(shop) == ["charge_succeeded", "hold_released", "charge_refunded"]
+    assert [refund["amount"] for refund in shop.stripe.refunds()] == [1161]
+
+
+def _refund_as_the_hold_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The merchant refunds between the sweeper's look at a charge and its word to ship."""
     charged(shop)
     charge_id = charge_row(shop)["id"]
     shop.clock.advance(minutes=31)
@@ -284,9 +299,26 @@ def test_a_refund_that_overtakes_the_end_of_the_hold_leaves_nothing_to_ship(
     monkeypatch.setattr(recovering, "_release_hold", overtaken)
     heal(shop)
 
+
+def test_a_refund_that_overtakes_the_end_of_the_hold_leaves_nothing_to_ship(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = any_shop
+    _refund_as_the_hold_ends(shop, monkeypatch)
+
     assert told(shop) == ["charge_succeeded", "charge_refunded"]
     assert shop.stock("mug") == 40
     assert books(shop)["waiting"] == []
+
+
+def test_control_without_the_guard_of_the_hold_what_is_given_back_would_be_shipped(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charges, "release_hold", lambda _connection, charge, **_: charge)
+
+    _refund_as_the_hold_ends(shop, monkeypatch)
+
+    assert told(shop) == ["charge_succeeded", "charge_refunded", "hold_released"]
 
 
 def _one_left(shop: Shop) -> list[str]:
@@ -351,6 +383,30 @@ def test_a_shopper_who_polls_while_the_click_waits_for_the_bank_disturbs_nothing
     shop.stripe.faults.release()
     clicking.join()
     assert answers == ["charged"]
+    heal(shop)
+    assert books(shop) == SOLD_ONCE
+
+
+def test_control_without_the_lease_a_poll_would_ask_stripe_beside_the_click(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = offered(shop)
+    shop.stripe.faults.add(CONFIRM, "hang", seconds=20)
+    answers: list[str] = []
+    clicking = threading.Thread(target=lambda: answers.append(shop.accept(token)))
+    clicking.start()
+    assert shop.stripe.faults.await_hanging()
+    asked = len(shop.stripe.requests)
+    real = charges.lease
+    later = timedelta(minutes=10)
+    monkeypatch.setattr(charges, "lease", lambda *args, now, **kwargs: real(*args, now=now + later, **kwargs))
+
+    polled = shop.post(token, "refresh").json["state"]
+
+    assert (polled, len(shop.stripe.requests) - asked) == ("charged", 2)  # it looked, and confirmed once more
+    shop.stripe.faults.release()
+    clicking.join()
+    # The lease saves work; that there is one charge is the PaymentIntent's doing.
     heal(shop)
     assert books(shop) == SOLD_ONCE
 
