@@ -56,7 +56,7 @@ cover: .venv/.develops ## run every test and list the lines none of them reaches
 bench: .venv/.develops ## measure how long a decision takes
 	@$(BIN)/python tests/benchmarks/bench_decision.py $(ARGS)
 
-bench-recommender: .venv/.develops ## judge the recommender beside public methods (ARGS="--data folder --json out.json")
+bench-recommender: .venv/.measures ## judge the recommender beside public methods (ARGS="--data folder --json out.json")
 	@$(BIN)/python tests/benchmarks/bench_recommender.py $(ARGS)
 
 lock: .venv/.develops ## pin the newest allowed dependencies in constraints.txt (needs uv)
@@ -78,9 +78,16 @@ clean: ## remove .venv, the demo's data and everything built
 .venv/.develops: constraints.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what tests and linters need into .venv (once)"
 	@$(HAVE_PIP)
-	@$(INSTALL) -r constraints.txt
+	@sed '/^# ==== measuring only/q' constraints.txt > .venv/develops.txt
+	@$(INSTALL) -r .venv/develops.txt
 	@$(INSTALL_SELF)
 	@touch .venv/.runs $@
+
+.venv/.measures: constraints.txt pyproject.toml | .venv/.develops
+	@echo "Installing Spark and the public methods to compare with into .venv (once; Spark alone is 450 MB)"
+	@sed -n '/^# ==== measuring only/,$$p' constraints.txt > .venv/measures.txt
+	@$(INSTALL) -r .venv/measures.txt
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -41,6 +41,10 @@ class Baskets:
     customer_refs: tuple[str, ...] = ()
     categories: Mapping[str, str] = field(default_factory=dict)
     """Category per SKU; may name products nobody bought yet, may be empty."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Title per SKU, where known; products with nearly the same one are taken for substitutes of each other."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Parent product per SKU (a shirt of this size and colour -> the shirt), where known."""
 
     @property
     def n_orders(self) -> int:
@@ -61,7 +65,14 @@ class Baskets:
         return np.repeat(np.arange(self.n_orders), self.sizes)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Sequence[Any]], *, categories: Mapping[str, str] | None = None) -> Baskets:
+    def from_rows(
+        cls,
+        rows: Iterable[Sequence[Any]],
+        *,
+        categories: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
+        parents: Mapping[str, str] | None = None,
+    ) -> Baskets:
         """Build from lines `(order_ref, sku[, quantity[, customer_ref[, unix_time[, upsell]]]])`.
 
         Every row has the same length. See `from_columns` for what each column may hold.
@@ -78,8 +89,10 @@ class Baskets:
         if not 2 <= len(columns) <= 6:
             raise BadBaskets(f"a row has 2 to 6 columns, order_ref and sku first; these have {len(columns)}")
         names = ("quantities", "customers", "times", "upsell")
-        optional = dict(zip(names, columns[2:], strict=False))
-        return cls.from_columns(columns[0], columns[1], categories=categories, **optional)
+        optional: dict[str, Any] = dict(zip(names, columns[2:], strict=False))
+        return cls.from_columns(
+            columns[0], columns[1], categories=categories, titles=titles, parents=parents, **optional
+        )
 
     @classmethod
     def from_columns(
@@ -92,6 +105,8 @@ class Baskets:
         times: Sequence[float | None] | NDArray[Any] | None = None,
         upsell: Sequence[bool] | NDArray[Any] | None = None,
         categories: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
+        parents: Mapping[str, str] | None = None,
     ) -> Baskets:
         """Build from columns of one length, one entry per order line, in any order.
 
@@ -108,6 +123,8 @@ class Baskets:
             times: Unix seconds, or None (or NaN) where unknown.
             upsell: True where the line was sold by an offer.
             categories: Category per SKU.
+            titles: Title per SKU, where known.
+            parents: Parent product per SKU, where known.
 
         Raises:
             BadBaskets: Columns of different lengths, or a value out of range, with its row number.
@@ -148,6 +165,8 @@ class Baskets:
             customers=None if customer_codes is None else customer_codes[oldest_first],
             customer_refs=customer_refs,
             categories=dict(categories or {}),
+            titles=dict(titles or {}),
+            parents=dict(parents or {}),
         )
 
     def take(self, orders: NDArray[Any]) -> Baskets:
@@ -188,6 +207,8 @@ class Baskets:
             customers=None if self.customers is None else self.customers[orders],
             customer_refs=self.customer_refs,
             categories=self.categories,
+            titles=self.titles,
+            parents=self.parents,
         )
 
 

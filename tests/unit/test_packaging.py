@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import os
 import re
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"plugin": "flask_encore", "recommender": "encore_recommender", "static": "encore_static"}
 #: The line that parts what the package needs to run from what its developers need.
 HALF = "# ==== development only ===="
+#: And the next one, from what only the benchmarks install.
+MEASURING = "# ==== measuring only ===="
 
 
 def project() -> dict[str, Any]:
@@ -110,10 +113,13 @@ def test_the_wheel_passes_check_wheel_contents(wheel: Path) -> None:
     assert told.strip().endswith(": OK")
 
 
-def test_the_wheel_brings_the_flask_command(wheel: Path) -> None:
+def test_the_wheel_brings_its_two_commands(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
-        assert archive.read(name).decode().split("\n")[:2] == ["[flask.commands]", "encore = flask_encore.cli:cli"]
+        commands = configparser.ConfigParser()
+        commands.read_string(archive.read(name).decode())
+    assert dict(commands["flask.commands"]) == {"encore": "flask_encore.cli:cli"}
+    assert dict(commands["console_scripts"]) == {"encore-recommender": "encore_recommender.cli:main"}
 
 
 def test_the_sdist_can_be_tested_and_holds_no_rubbish(built: Path) -> None:
@@ -163,19 +169,21 @@ def test_the_pins_name_no_index_no_host_and_no_folder() -> None:
 
 
 def test_every_dependency_is_pinned_within_its_bounds_and_where_it_is_needed() -> None:
-    first, _, second = constraints().partition(HALF)
-    running, developing = pins(first), pins(first + second)
+    first, _, rest = constraints().partition(HALF)
+    running, developing, measuring = pins(first), pins(first + rest.partition(MEASURING)[0]), pins(first + rest)
     told = project()
     optional = told["project"]["optional-dependencies"]
     for requirement in required(
         told["project"]["dependencies"] + optional["testing"] + told["build-system"]["requires"]
     ):
         assert running[canonicalize_name(requirement.name)], requirement
-    for requirement in required(
-        [*told["project"]["dependencies"], *chain(*optional.values()), *told["dependency-groups"]["dev"]]
-    ):
-        versions = developing[canonicalize_name(requirement.name)]
+    asked = [*told["project"]["dependencies"], *chain(*optional.values()), *chain(*told["dependency-groups"].values())]
+    for requirement in required(asked):
+        versions = measuring[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(version) for version in versions), requirement
+    heavy = {*optional["spark"], *told["dependency-groups"]["peers"]}
+    for requirement in required([each for each in asked if each not in heavy]):
+        assert developing[canonicalize_name(requirement.name)], requirement
 
 
 def test_what_the_package_requires_ends_before_the_next_major_version() -> None:
