@@ -169,6 +169,40 @@ class Baskets:
             parents=dict(parents or {}),
         )
 
+    @classmethod
+    def from_matrix(cls, matrix: Any, *, skus: Sequence[str] | None = None) -> Baskets:
+        """Build from a matrix of orders x products, oldest order first, as scikit-learn's tools pass it around.
+
+        Any entry above 0 says that the order holds the product; how much above says nothing, quantities are 1.
+        A row of zeros is no order.
+
+        Args:
+            matrix: Two-dimensional numpy array or scipy sparse array, entries at least 0.
+            skus: One per column; the column's number, from "0", where not given.
+
+        Raises:
+            BadBaskets: Another shape, an entry below 0 or not a number, or not one SKU per column.
+        """
+        sparse = hasattr(matrix, "tocsr")
+        entries: Any = matrix if sparse else np.asarray(matrix)
+        if entries.ndim != 2:
+            raise BadBaskets(f"a matrix has orders as rows and products as columns, not {entries.ndim} dimensions")
+        if entries.dtype.kind not in "buif":
+            raise BadBaskets(f"the entries of a matrix are numbers, not {entries.dtype}")
+        names = [str(i) for i in range(entries.shape[1])] if skus is None else list(skus)
+        if len(names) != entries.shape[1]:
+            raise BadBaskets(f"{len(names)} skus for {entries.shape[1]} columns")
+        if sparse:
+            lines = entries.tocsr().tocoo()  # by way of CSR, because COO may hold an entry in parts
+            rows, columns, values = lines.row, lines.col, lines.data
+        else:
+            rows, columns = np.nonzero(entries)
+            values = entries[rows, columns]
+        if not bool(np.all(np.isfinite(values) & (values >= 0))):
+            raise BadBaskets("no entry of a matrix of orders is below 0, infinite or not a number; leave returns out")
+        rows, columns = rows[values > 0].tolist(), columns[values > 0].tolist()
+        return cls.from_columns([str(row) for row in rows], [names[column] for column in columns])
+
     def take(self, orders: NDArray[Any]) -> Baskets:
         """The chosen orders, in the order given; `orders` holds indices or one flag per order."""
         chosen = np.flatnonzero(orders) if orders.dtype == np.bool_ else orders.astype(np.int64)

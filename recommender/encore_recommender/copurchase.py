@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
@@ -54,7 +54,8 @@ class CoPurchaseRecommender(BaseEstimator):
         choice_: The blends in use, the weight of customer history, and the calibration.
         n_orders_: Orders the counts were taken from.
         n_lines_: Their lines.
-        n_features_in_: Products somebody bought.
+        n_features_in_: Products somebody bought; the columns of a matrix, where one was fitted.
+        feature_names_in_: Their SKUs, best-seller first; as they stand, where a matrix with names was fitted.
         orders_left_out_: Orders with more than `max_lines` lines.
         items_beyond_dense_: Products without the dense score.
     """
@@ -78,13 +79,20 @@ class CoPurchaseRecommender(BaseEstimator):
         self.choice = choice
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.input_tags.positive_only = True
+        return tags
+
     def fit(
-        self, baskets: Baskets, y: object = None, *, progress: Callable[[float], None] | None = None
+        self, baskets: Baskets | Any, y: object = None, *, progress: Callable[[float], None] | None = None
     ) -> CoPurchaseRecommender:
         """Learn from orders; lines sold by an offer are left out.
 
         Args:
-            baskets: The order history; may be empty, which gives a model that recommends nothing.
+            baskets: The order history; may be empty, which gives a model that recommends nothing. Or a matrix of
+                orders x products, numpy, pandas or scipy sparse, for scikit-learn's tools: see
+                `Baskets.from_matrix`.
             y: Ignored; there so that scikit-learn's tools can pass it.
             progress: Told the finished share, from 0 to 1, never falling.
 
@@ -92,11 +100,11 @@ class CoPurchaseRecommender(BaseEstimator):
             Itself. Fitting again forgets what was learned before.
 
         Raises:
-            ValueError: A parameter is out of range.
+            ValueError: A parameter is out of range, or a matrix holds something below 0 or not finite.
         """
         self._check_parameters()
         report = progress or _silent
-        orders = baskets.without_upsell()
+        orders = self._orders(baskets, first=True)
         counted = orders.take(orders.sizes <= self.max_lines)
         choice = self.choice
         if choice is None:
@@ -107,7 +115,9 @@ class CoPurchaseRecommender(BaseEstimator):
         self.choice_: Choice = choice
         self.n_orders_: int = counted.n_orders
         self.n_lines_: int = counted.n_lines
-        self.n_features_in_: int = catalogue.n_sold
+        if isinstance(baskets, Baskets):
+            self.n_features_in_: int = catalogue.n_sold
+            self.feature_names_in_: NDArray[Any] = np.array(catalogue.skus[: catalogue.n_sold], dtype=object)
         self.orders_left_out_: int = orders.n_orders - counted.n_orders
         self.items_beyond_dense_: int = max(catalogue.n_sold - self.dense_items, 0)
         report(1.0)
@@ -139,10 +149,10 @@ class CoPurchaseRecommender(BaseEstimator):
         check_is_fitted(self, "model_")
         return self.model_.explain(basket, sku)
 
-    def score(self, baskets: Baskets, y: object = None) -> float:
-        """Hit rate at 3 on orders not fitted: hide one line of each, ask for it with all the others."""
+    def score(self, baskets: Baskets | Any, y: object = None) -> float:
+        """Hit rate at 3 on orders not fitted, or such a matrix: hide a line of each, ask for it with the others."""
         check_is_fitted(self, "model_")
-        asked = evaluation.queries(baskets.without_upsell(), seed=self.random_state)
+        asked = evaluation.queries(self._orders(baskets, first=False), seed=self.random_state)
         return evaluation.measure(self.model_.ids, asked, taught=self.model_.skus).hit_rate_at_3
 
     def _check_parameters(self) -> None:
@@ -150,6 +160,17 @@ class CoPurchaseRecommender(BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+    def _orders(self, baskets: Baskets | Any, *, first: bool) -> Baskets:
+        """What teaches or asks, a matrix by way of scikit-learn's own checks of names and shapes."""
+        if isinstance(baskets, Baskets):
+            return baskets.without_upsell()
+        try:
+            matrix = validate_data(self, baskets, accept_sparse="csr", ensure_non_negative=True, reset=first)
+        except (TypeError, ValueError) as refusal:
+            refusal.add_note("it takes Baskets, or a matrix of orders x products; Baskets.from_rows takes order lines")
+            raise
+        return Baskets.from_matrix(matrix, skus=getattr(self, "feature_names_in_", None))
 
     def _choose(self, baskets: Baskets, progress: Callable[[float], None]) -> Choice:
         taught, asked = tuning.split_for_choice(baskets)
