@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from encore_recommender.baskets import BadBaskets, Baskets
+from encore_recommender.bounds import BadBounds, Bounds
 from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
 from encore_recommender.persistence import ModelRefused, Provenance, load, save
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadBaskets",
+    "BadBounds",
     "Baskets",
+    "Bounds",
     "CoPurchaseModel",
     "CoPurchaseRecommender",
     "Explanation",

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Pairs, score_pairs
+from encore_recommender.bounds import Bounds
 from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
 from encore_recommender.neighbours import SIZES, Neighbours
 from encore_recommender.tuning import Choice
@@ -131,6 +132,8 @@ class CoPurchaseRecommender(BaseEstimator):
         exclude: Collection[str] = (),
         history: Iterable[str] | None = None,
         allowed: Collection[str] | None = None,
+        bounds: Bounds | None = None,
+        sequence: Collection[str] = (),
     ) -> Recommendations:
         """Rank what to offer beside a basket; see `CoPurchaseModel.recommend`.
 
@@ -138,7 +141,9 @@ class CoPurchaseRecommender(BaseEstimator):
             NotFittedError: `fit` was not called.
         """
         check_is_fitted(self, "model_")
-        return self.model_.recommend(basket, k=k, exclude=exclude, history=history, allowed=allowed)
+        return self.model_.recommend(
+            basket, k=k, exclude=exclude, history=history, allowed=allowed, bounds=bounds, sequence=sequence
+        )
 
     def explain(self, basket: Collection[str], sku: str) -> Explanation | None:
         """What speaks for one product beside a basket, in counts; None for a product nobody bought.

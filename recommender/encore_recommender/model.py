@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encore_recommender.bounds import NO_BOUNDS, Bounds, screen
 from encore_recommender.neighbours import MANY_LINES, SIZES, Neighbours, Row, best_first, size_of
 
-Kind = Literal["co_purchase", "category", "popularity"]
+Kind = Literal["pinned", "co_purchase", "category", "popularity"]
+
+Pick = tuple[Kind, str, int, float, str | None]
+"""The rung, the SKU, its number or -1 where the model does not know it, its score, the line it is pinned to."""
 
 #: Of a long list, so many more than asked for are put in order at once, in case filters take some away.
 SORTED_BEYOND = 16
@@ -29,17 +33,22 @@ class Explanation:
 
     kind: Kind
     because_of: str | None = None
-    """The basket line that spoke loudest for it (for `category`: a line of that category); None for `popularity`."""
+    """The basket line that spoke loudest for it (for `category`: a line of that category; for `pinned`: the line
+    the merchant pinned it to); None for `popularity`."""
     support: int = 0
-    """Orders with both products; for `category` and `popularity`, orders with the recommended one."""
+    """Orders with both products; for `category` and `popularity`, orders with the recommended one. For `pinned` 0
+    where too few had both."""
     of_orders: int = 0
     """Orders with `because_of`; for `category` and `popularity`, all orders."""
     lift: float | None = None
-    """support / of_orders over the recommended product's share of all orders; None but for `co_purchase`."""
+    """support / of_orders over the recommended product's share of all orders; None for `category` and `popularity`,
+    and for `pinned` without support."""
 
     def sentence(self) -> str:
         """In English, for people: `in 41 of 380 orders, 3.2 times more than chance`."""
         counts = f"in {self.support:,} of {self.of_orders:,} orders"
+        if self.kind == "pinned":
+            return "chosen by the shop" + (f", {counts}" if self.support else "")
         if self.kind == "category":
             return f"popular in the same category, {counts}"
         if self.kind == "popularity":
@@ -91,14 +100,15 @@ def memory_of(history: Iterable[str]) -> dict[str, float]:
 class Recommendations:
     """Products best first, with one score, probability and explanation each.
 
-    Scores never rise along the list; they order one list and mean nothing across lists. Probabilities and
-    explanations are worked out when first asked for: ranking alone takes microseconds.
+    Scores never rise along the list, pinned products tie with the first of the others; they order one list and
+    mean nothing across lists. Probabilities and explanations are worked out when first asked for: ranking alone
+    takes microseconds.
     """
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
     _model: CoPurchaseModel = field(repr=False)
-    _picked: tuple[tuple[Kind, int, float], ...] = field(repr=False)
+    _picked: tuple[Pick, ...] = field(repr=False)
     _known: list[int] = field(repr=False)
 
     def __len__(self) -> int:
@@ -117,7 +127,9 @@ class Recommendations:
 
     @cached_property
     def probabilities(self) -> tuple[float, ...]:
-        """That a shopper with this basket buys the product beside it, calibrated on held-back orders; never rising.
+        """That a shopper with this basket buys the product beside it, calibrated on held-back orders.
+
+        Never rising, but for pinned products, which come first whatever their probability.
 
         Says nothing about an offer: see the acceptance rate of the offers themselves. Where there were too
         few orders to calibrate, the product's share of all orders.
@@ -139,6 +151,7 @@ class CoPurchaseModel:
         calibrations: Per size, from score to probability.
         categories: The category names.
         category_of: Per product, an index into `categories`, -1 where unknown.
+        family_of: Per product, the number of its family of substitutes, -1 where it has none.
         version: Name of the model; empty for one that was not saved.
     """
 
@@ -153,6 +166,7 @@ class CoPurchaseModel:
         calibrations: Mapping[str, Calibration] | None = None,
         categories: Sequence[str] = (),
         category_of: NDArray[np.int32] | None = None,
+        family_of: NDArray[np.int32] | None = None,
         version: str = "",
     ) -> None:
         self.skus = tuple(skus)
@@ -163,10 +177,15 @@ class CoPurchaseModel:
         self.calibrations = dict(calibrations or {size: Calibration() for size in SIZES})
         self.categories = tuple(categories)
         self.category_of = np.full(len(self.skus), -1, dtype=np.int32) if category_of is None else category_of
+        self.family_of = np.full(len(self.skus), -1, dtype=np.int32) if family_of is None else family_of
         self.version = version
         self._index: Mapping[str, int] = {sku: i for i, sku in enumerate(self.skus)}
         self._counts: list[int] = orders_with.tolist()
         self._sold = int(np.count_nonzero(orders_with))
+        self._category_numbers = {name: number for number, name in enumerate(self.categories)}
+        # Views that give plain integers fast and copy nothing.
+        self._category_of = self.category_of.data
+        self._family_of = self.family_of.data if bool((self.family_of >= 0).any()) else None
         self._members = _members_by_category(self.category_of[: self._sold], len(self.categories))
 
     def recommend(
@@ -177,8 +196,13 @@ class CoPurchaseModel:
         exclude: Collection[str] = (),
         history: Iterable[str] | None = None,
         allowed: Collection[str] | None = None,
+        bounds: Bounds | None = None,
+        sequence: Collection[str] = (),
     ) -> Recommendations:
-        """Rank what to offer beside a basket: bought together first, then its categories, then best-sellers.
+        """Rank what to offer beside a basket: pinned, then bought together, its categories, the best-sellers.
+
+        A product of the same family as a basket line is a substitute, no complement, and no two of one family
+        are recommended together; see `substitutes`.
 
         Args:
             basket: SKUs in any order; repeated and unknown ones are fine and carry no score.
@@ -186,30 +210,34 @@ class CoPurchaseModel:
             exclude: SKUs never to return; those of the basket never are. A set is not copied.
             history: What this customer bought before, once per order that had it; unknown SKUs are fine.
             allowed: When given, only these SKUs may be returned. A set is not copied.
+            bounds: What the merchant allows; without it, no substitutes and no two of one family.
+            sequence: What was offered before in the same sequence, taken or not: neither that nor another of
+                its families is returned, nor what is blocked beside it; it counts where a category has a limit.
 
         Returns:
             At most `k` products. Empty when nothing is left to recommend, never an exception. The same
             basket gives the same answer whatever the order of its lines.
         """
         known = self._known(basket)
-        picked = tuple(self._pick(known, basket, k=k, exclude=exclude, history=history, allowed=allowed))
-        scores: list[float] = []
-        ceiling = 1.0
-        rung = "co_purchase"
-        for kind, _, score in picked:
-            if kind != rung:
-                # Each rung's scores stay under the last of the rung above.
-                rung, ceiling = kind, scores[-1] if scores else 1.0
-            scores.append(score if kind == "co_purchase" else score * ceiling)
-        skus = self.skus
-        return Recommendations(tuple([skus[item] for _, item, _ in picked]), tuple(scores), self, picked, known)
+        picked = tuple(
+            self._pick(
+                known,
+                basket,
+                k=k,
+                exclude=exclude,
+                history=history,
+                allowed=allowed,
+                bounds=NO_BOUNDS if bounds is None else bounds,
+                sequence=sequence,
+            )
+        )
+        return Recommendations(tuple([pick[1] for pick in picked]), tuple(_scores(picked)), self, picked, known)
 
     def ids(
         self, basket: Collection[str], exclude: Collection[str], k: int, history: Iterable[str] | None = None
     ) -> Sequence[str]:
         """The SKUs of `recommend` alone, in the shape `evaluation.measure` asks for."""
-        picked = self._pick(self._known(basket), basket, k=k, exclude=exclude, history=history, allowed=None)
-        return [self.skus[item] for _, item, _ in picked]
+        return [pick[1] for pick in self._pick(self._known(basket), basket, k=k, exclude=exclude, history=history)]
 
     def explain(self, basket: Collection[str], sku: str) -> Explanation | None:
         """What speaks for one product beside a basket, in counts; None for a product nobody bought."""
@@ -220,7 +248,7 @@ class CoPurchaseModel:
         category = int(self.category_of[item])
         rung: Kind = "category" if category >= 0 and category in self.category_of[known].tolist() else "popularity"
         for kind in ("co_purchase", rung):
-            (found,) = self._explain_all([(kind, item, 0.0)], known)
+            (found,) = self._explain_all([(kind, sku, item, 0.0, None)], known)
             if kind == rung or found.kind == "co_purchase":
                 return found
         raise AssertionError("popularity always explains")
@@ -228,6 +256,11 @@ class CoPurchaseModel:
     def _known(self, basket: Collection[str]) -> list[int]:
         index = self._index
         return sorted({index[sku] for sku in basket if sku in index})
+
+    def _lines(self, basket: Collection[str]) -> list[str]:
+        """The basket's SKUs in an order that is always the same: known ones first, best-seller first."""
+        unknown = len(self.skus)
+        return sorted(set(basket), key=lambda sku: (self._index.get(sku, unknown), sku))
 
     def _pick(
         self,
@@ -237,14 +270,34 @@ class CoPurchaseModel:
         k: int,
         exclude: Collection[str],
         history: Iterable[str] | None,
-        allowed: Collection[str] | None,
-    ) -> Iterator[tuple[Kind, int, float]]:
-        """At most `k` products down the rungs, best first, each once: (rung, product, score on that rung)."""
-        taken = set(basket)
+        allowed: Collection[str] | None = None,
+        bounds: Bounds = NO_BOUNDS,
+        sequence: Collection[str] = (),
+    ) -> Iterator[Pick]:
+        """At most `k` products down the rungs, best first, each once."""
+        taken = {*basket, *sequence}
+        taken |= bounds.blocked_beside(taken)
         barred = exclude if isinstance(exclude, Set) else frozenset(exclude)
         permitted = allowed if allowed is None or isinstance(allowed, Set) else frozenset(allowed)
-        left = k
-        skus = self.skus
+        passes = screen(
+            bounds,
+            category_numbers=self._category_numbers,
+            category_of=self._category_of,
+            family_of=self._family_of,
+            basket=known,
+            offered=self._known(sequence),
+        )
+        left, skus = k, self.skus
+        for sku, line in bounds.pins(self._lines(basket)) if bounds.pinned else ():
+            if left <= 0:
+                return
+            item = self._index.get(sku, -1)
+            if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
+                continue
+            if passes is None or passes(item, sku, True):
+                taken.add(sku)
+                left -= 1
+                yield "pinned", sku, item, 0.0, line
         for kind, ranked in self._rungs(known, history, max(k, 0) + SORTED_BEYOND):
             for item, score in ranked:
                 if left <= 0:
@@ -252,9 +305,11 @@ class CoPurchaseModel:
                 sku = skus[item]
                 if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
                     continue
+                if passes is not None and not passes(item, sku):
+                    continue
                 taken.add(sku)
                 left -= 1
-                yield kind, item, score
+                yield kind, sku, item, score, None
 
     def _rungs(
         self, known: list[int], history: Iterable[str] | None, first: int
@@ -300,23 +355,33 @@ class CoPurchaseModel:
     def _share(self, item: int) -> float:
         return self._counts[item] / self.orders
 
-    def _probabilities(self, picked: Sequence[tuple[Kind, int, float]], known: list[int]) -> Iterator[float]:
-        lines = sum(line < self._sold for line in known)
+    def _probabilities(self, picked: Sequence[Pick], known: list[int]) -> Iterator[float]:
+        bought = [line for line in known if line < self._sold]
+        lines = len(bought)
         calibration = self.calibrations[size_of(lines)] if lines else Calibration()
         ceiling = 1.0
-        best = picked[0][2] if picked else 0.0
-        for rank, (kind, item, score) in enumerate(picked, start=1):
-            chance = self._share(item)
-            if kind == "co_purchase" and calibration and score > 0.0:
-                chance = calibration.probability(score, best=best, rank=rank, lines=lines)
-            ceiling = min(ceiling, chance)
-            yield ceiling
+        best = next((score for kind, _, _, score, _ in picked if kind == "co_purchase"), 0.0)
+        for rank, (kind, _, item, score, _) in enumerate(picked, start=1):
+            chance = self._share(item) if item >= 0 else 0.0
+            if kind == "pinned" and lines:
+                table = self.tables[size_of(lines)]
+                score = sum(table.row(line).weights.get(item, 0.0) for line in bought)
+            if kind in ("pinned", "co_purchase") and calibration and score > 0.0:
+                chance = calibration.probability(score, best=best or score, rank=rank, lines=lines)
+            if kind == "pinned":
+                yield chance
+            else:
+                ceiling = min(ceiling, chance)
+                yield ceiling
 
-    def _explain_all(self, picked: Sequence[tuple[Kind, int, float]], known: list[int]) -> Iterator[Explanation]:
+    def _explain_all(self, picked: Sequence[Pick], known: list[int]) -> Iterator[Explanation]:
         bought = [line for line in known if line < self._sold]
         table = self.tables[size_of(len(bought))] if bought else None
         rows = [(line, table.row(line)) for line in bought] if table else []
-        for kind, item, _ in picked:
+        for kind, _, item, _, pinned_to in picked:
+            if pinned_to is not None:
+                yield self._explain_pin(item, pinned_to)
+                continue
             found = self._explain(item, rows) if kind == "co_purchase" else None
             if found is not None:
                 yield found
@@ -329,6 +394,18 @@ class CoPurchaseModel:
                 support=self._counts[item],
                 of_orders=self.orders,
             )
+
+    def _explain_pin(self, item: int, pinned_to: str) -> Explanation:
+        """With the counts of the line it is pinned to, where both were bought together often enough."""
+        line = self._index.get(pinned_to, self._sold)
+        if not 0 <= item < self._sold or line >= self._sold:
+            return Explanation(kind="pinned", because_of=pinned_to)
+        found = self._explain(item, [(line, self.tables[size_of(1)].row(line))])
+        return (
+            replace(found, kind="pinned")
+            if found
+            else Explanation(kind="pinned", because_of=pinned_to, of_orders=self._counts[line])
+        )
 
     def _explain(self, item: int, rows: list[tuple[int, Row]]) -> Explanation | None:
         """Name the basket line that weighs most for a product; the better seller when two weigh the same.
@@ -352,6 +429,19 @@ class CoPurchaseModel:
             of_orders=of_orders,
             lift=support * self.orders / (of_orders * self._counts[item]),
         )
+
+
+def _scores(picked: Sequence[Pick]) -> list[float]:
+    """Never rising: each rung's stay under the last of the rung above, and pinned products tie with the first."""
+    scores: list[float] = []
+    rung, ceiling = "co_purchase", 1.0
+    for kind, _, _, score, _ in picked:
+        if kind == "pinned":
+            continue
+        if kind != rung:
+            rung, ceiling = kind, scores[-1] if scores else 1.0
+        scores.append(score if kind == "co_purchase" else score * ceiling)
+    return (scores[:1] or [1.0]) * (len(picked) - len(scores)) + scores
 
 
 def _members_by_category(category_of: NDArray[np.int32], n_categories: int) -> list[list[int]]:
