@@ -85,8 +85,9 @@ _CURRENCY = click.option("--currency", required=True, help="Currency of the pric
 def import_products(file: Path, currency: str) -> None:
     """Read products into the catalogue.
 
-    Columns: sku, title, price; also stock, category, image_url, cost, active, currency. Known SKUs are updated. Rows
-    that cannot be used are counted and listed; a file that cannot be read changes nothing.
+    Columns: sku, title, price; also stock, category, image_url, cost, active, currency, parent (what it is a variant
+    of). Known SKUs are updated. Rows that cannot be used are counted and listed; a file that cannot be read changes
+    nothing.
     """
     with _bar("Importing products") as progress:
         found = stocking.import_products(_runtime(), file, currency=currency, progress=progress)

@@ -187,7 +187,7 @@ class Mad:
     def __init__(self, answer: Callable[[], Any]) -> None:
         self._answer = answer
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Any:
+    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()) -> Any:
         """Whatever it was told."""
         return self._answer()
 

@@ -31,6 +31,7 @@ TABLES = {
     "encore_outbox",
     "encore_products",
     "encore_refunds",
+    "encore_trainings",
 }
 
 
@@ -76,6 +77,28 @@ def test_upgrading_keeps_what_is_in_the_tables(any_shop: Shop) -> None:
     assert [row["order_ref"] for row in any_shop.rows("orders")] == ["1042"]
 
 
+def test_what_the_first_release_wrote_stays_through_the_second_revision_and_back(db: Database) -> None:
+    migrations.upgrade(db.engine, "0001")
+    with db.engine.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO encore_products VALUES ('mug', 'Mug', 900, 'gbp', 4, NULL, NULL, NULL, TRUE, 0)")
+        )
+        connection.execute(sa.text("INSERT INTO encore_history_lines VALUES ('1', 'mug', NULL, 'c-17', 1, 900, 'gbp')"))
+
+    def kept() -> list[tuple[Any, ...]]:
+        with db.engine.connect() as connection:
+            products = connection.execute(sa.text("SELECT sku, stock FROM encore_products")).all()
+            lines = connection.execute(sa.text("SELECT order_ref, sku FROM encore_history_lines")).all()
+        return [tuple(row) for row in (*products, *lines)]
+
+    migrations.upgrade(db.engine)
+    after = kept()
+    command.downgrade(migrations.config(db.engine), "0001")
+
+    assert after == kept() == [("mug", 4), ("1", "mug")]
+    assert "propensity" not in {column["name"] for column in sa.inspect(db.engine).get_columns("encore_decisions")}
+
+
 def test_alembic_finds_no_difference_between_the_models_and_the_migrated_tables(db: Database) -> None:
     migrations.upgrade(db.engine)
     with db.engine.connect() as connection:
@@ -99,7 +122,7 @@ def test_the_migrated_tables_have_every_rule_of_the_models(db: Database) -> None
         "ix_encore_outbox_due",
         "uq_encore_refunds_one_open",
     }
-    assert sum(len(found["checks"]) for found in migrated.values()) == 10
+    assert sum(len(found["checks"]) for found in migrated.values()) == 12
 
 
 def described(db: Database) -> dict[str, dict[str, Any]]:
@@ -157,7 +180,7 @@ def test_the_hosts_own_history_in_the_same_database_is_not_looked_at(db: Databas
 
 
 def test_what_fails_half_way_leaves_nothing_behind(db: Database) -> None:
-    # A table of that name is there already: the ninth of nine that would be made.
+    # A table of that name is there already: the last of those that the first revision makes.
     with db.engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE encore_refunds (id INTEGER PRIMARY KEY)"))
 
@@ -248,4 +271,4 @@ def test_the_migrations_are_found_in_a_folder_with_a_percent_sign(
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
 
     migrations.upgrade(db.engine)
-    assert migrations.current(db.engine) == migrations.head() == "0001"
+    assert migrations.current(db.engine) == migrations.head() == "0002"

@@ -157,7 +157,9 @@ class Everything:
     def __init__(self, *skus: str) -> None:
         self._skus = skus
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
+    def rank(
+        self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
         """All of its products, in the given order."""
         return [Candidate(sku=sku, score=1 / (rank + 1), kind="popularity") for rank, sku in enumerate(self._skus)]
 
@@ -325,7 +327,7 @@ def test_who_is_held_out_sees_nothing_and_leaves_the_offer_that_was_not_made(mak
     assert shop.page().data == b"<!doctype html><html><body><main><h1>Order 1042 is confirmed</h1></main></body></html>"
     row = decision(shop)
     assert (row["outcome"], row["reason"], row["arm"]) == ("held_out", "holdout", "holdout")
-    assert (row["sku"], row["total_minor"]) == ("mug", 1161)
+    assert (row["sku"], row["total_minor"], row["propensity"]) == ("mug", 1161, 1.0)
 
 
 def assign_to(subject: str) -> str:
@@ -375,11 +377,14 @@ def test_the_row_keeps_candidates_scores_reason_and_latency(any_shop: Shop) -> N
             "support": 0,
             "of_orders": 0,
             "lift": None,
+            "probability": None,
+            "kept_rate": None,
             "filtered": "",
         }
         for sku, score in (("mug", 1.0), ("tea", 0.5))
     ]
     assert row["model_version"] == "fixed"
+    assert row["propensity"] == 1.0
     assert 0 < row["latency_us"] < 10_000_000
     assert row["snapshot"]["card_last4"] == "4242"
     assert row["snapshot"]["locale"] == "en-GB"
@@ -393,7 +398,9 @@ def test_the_page_says_why_only_when_enough_orders_say_so(make_shop: ShopFactory
     )
 
     class Because(Everything):
-        def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
+        def rank(
+            self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+        ) -> Sequence[Candidate]:
             return [together_bought]
 
     shop = make_shop(ranker=Because())

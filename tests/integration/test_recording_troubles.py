@@ -144,7 +144,7 @@ class Ranker:
     def __init__(self, answer: Callable[[], Any]) -> None:
         self._answer = answer
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Any:
+    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()) -> Any:
         """Whatever it was told."""
         return self._answer()
 
@@ -192,6 +192,9 @@ _GOOD = {"sku": "mug", "score": 1.0, "kind": "popularity"}
         [Candidate(**_GOOD | {"sku": "mug\ud800"})],
         [Candidate(**_GOOD | {"kind": object()})],
         [Candidate(**_GOOD | {"support": object()})],
+        [Candidate(**_GOOD | {"probability": 1.5})],
+        [Candidate(**_GOOD | {"probability": "0.5"})],
+        [Candidate(**_GOOD | {"kept_rate": float("nan")})],
     ],
     ids=[
         "None",
@@ -206,6 +209,9 @@ _GOOD = {"sku": "mug", "score": 1.0, "kind": "popularity"}
         "surrogate",
         "kind",
         "support",
+        "probability above 1",
+        "text for a probability",
+        "nan for a rate",
     ],
 )
 def test_a_ranker_that_answers_rubbish_costs_the_offer_and_not_the_order(

@@ -102,6 +102,8 @@ class Candidate:
         support: Orders that held both products.
         of_orders: Orders that held *because_of*.
         lift: How many times more often than chance; ``None`` when it is not a co-purchase.
+        probability: That a shopper with this basket buys it beside the basket, 0 to 1; ``None`` when unknown.
+        kept_rate: Share of what offers sold of it that was kept, 0 to 1, shrunken; ``None`` when unknown.
     """
 
     sku: str
@@ -111,6 +113,8 @@ class Candidate:
     support: int = 0
     of_orders: int = 0
     lift: float | None = None
+    probability: float | None = None
+    kept_rate: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The candidate as the decision log keeps it."""
@@ -122,6 +126,8 @@ class Candidate:
             "support": self.support,
             "of_orders": self.of_orders,
             "lift": self.lift,
+            "probability": self.probability,
+            "kept_rate": self.kept_rate,
         }
 
 

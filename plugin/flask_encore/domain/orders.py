@@ -75,6 +75,8 @@ class Product:
         stock: Units Encore may still sell; ``None`` when the shop does not count them.
         cost: What it costs the merchant, for profit reports; same currency as *price*.
         active: False hides it from offers.
+        parent: What several products are variants of, such as the shirt of a shirt in blue and L. A variant is never
+            offered beside another one.
     """
 
     sku: str
@@ -85,6 +87,7 @@ class Product:
     image_url: str | None = None
     cost: Money | None = None
     active: bool = True
+    parent: str | None = None
 
     def __post_init__(self) -> None:
         checked_ref("sku", self.sku)
@@ -94,6 +97,8 @@ class Product:
             raise InvalidInput(f"stock of {self.sku} has to be None or a whole number of at least 0.")
         if self.category is not None:
             checked_ref(f"category of {self.sku}", self.category)
+        if self.parent is not None:
+            checked_ref(f"parent of {self.sku}", self.parent)
         if self.cost is not None:
             checked_price(f"cost of {self.sku}", self.cost)
             if self.cost.currency != self.price.currency:

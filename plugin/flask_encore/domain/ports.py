@@ -21,15 +21,21 @@ class Clock(Protocol):
 
 
 class Ranker(Protocol):
-    """Ranks what goes with a basket."""
+    """Ranks what goes with a basket. It is called within a checkout, in a thread of its own."""
 
     @property
     def version(self) -> str:
         """Name of the model in use; empty when nothing was trained."""
         ...
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
-        """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say."""
+    def rank(
+        self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say.
+
+        *history* is what the customer bought in earlier orders, each product once per order that had it, oldest first;
+        empty for a guest and for a first order.
+        """
         ...
 
 

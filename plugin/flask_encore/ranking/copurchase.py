@@ -66,7 +66,9 @@ class CoPurchaseRanker:
         self._follow()
         return self._problem
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
+    def rank(
+        self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
         """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say.
 
         Unknown products in the basket carry no score. An answer always comes from one model.
@@ -75,7 +77,7 @@ class CoPurchaseRanker:
         model = self._model
         if model is None:
             return ()
-        found = model.recommend(basket, k=k, exclude=exclude)
+        found = model.recommend(basket, k=k, exclude=exclude, history=history or None)
         return tuple(
             Candidate(
                 sku=sku,
@@ -85,8 +87,11 @@ class CoPurchaseRanker:
                 support=why.support,
                 of_orders=why.of_orders,
                 lift=why.lift,
+                probability=probability,
             )
-            for sku, score, why in zip(found.ids, found.scores, found.explanations, strict=True)
+            for sku, score, probability, why in zip(
+                found.ids, found.scores, found.probabilities, found.explanations, strict=True
+            )
         )
 
     def _follow(self) -> None:

@@ -41,6 +41,7 @@ PRODUCT_COLUMNS = Columns(
         "image_url": ("image", "picture", "image_src"),
         "cost": ("cost_price", "unit_cost", "cost_per_item"),
         "active": ("enabled", "published", "available"),
+        "parent": ("parent_sku", "parent_id", "item_group_id", "handle"),
     },
     required=frozenset({"sku", "title", "price"}),
 )
@@ -225,6 +226,7 @@ def _product(cells: Mapping[str, str], currency: str, delimiter: str) -> Product
         image_url=cells.get("image_url") or None,
         cost=_amount("cost", cost, code, delimiter) if cost else None,
         active=active in _YES,
+        parent=cells.get("parent") or None,
     )
 
 

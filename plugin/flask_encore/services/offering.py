@@ -28,6 +28,9 @@ WHY_SUPPORT = 5
 #: Names the standing holdout. Not a secret and never rotated: a new one would deal every shopper a new arm.
 HOLDOUT_SALT = b"encore-holdout-1"
 
+#: Nothing explores yet: the best candidate that passes is always chosen.
+PROPENSITY = 1.0
+
 _FAILURES = {Reason.RANKER_FAILED, Reason.RANKER_TIMEOUT}
 
 
@@ -100,6 +103,7 @@ def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
         "shown_at": None,
         "declined_at": None,
         "sold_out_at": None,
+        "propensity": None,
     }
     reason = _ineligible(rt, order, now)
     if reason is not None:
@@ -114,6 +118,7 @@ def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
         "sku": product.sku,
         "quantity": 1,
         "total_minor": price.total.minor_units,
+        "propensity": PROPENSITY,
         "snapshot": _snapshot(rt, order, candidate, product, price),
     }
     if arm is Arm.HOLDOUT:

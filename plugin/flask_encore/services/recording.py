@@ -59,8 +59,9 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
         with rt.db.read() as connection:
             if _is_known(orders.known(connection, order, account=rt.account), order):
                 return Recorded.DUPLICATE
+            past = history.bought_before(connection, order.customer_ref, account=rt.account, but=order.order_ref)
         payment = verify(rt, order.payment_intent_ref, order.total)
-        candidates, model_version, reason = _rank(rt, order)
+        candidates, model_version, reason = _rank(rt, order, past)
         if reason is not None and not payment.ineligible_reason:
             payment = replace(payment, ineligible_reason=reason)
         with rt.db.write() as connection:
@@ -162,12 +163,12 @@ def _is_known(rows: Sequence[tuple[str, str]], order: PaidOrder) -> bool:
     return False
 
 
-def _rank(rt: Runtime, order: PaidOrder) -> tuple[list[Candidate], str, Reason | None]:
+def _rank(rt: Runtime, order: PaidOrder, past: Sequence[str]) -> tuple[list[Candidate], str, Reason | None]:
     """Candidates for *order*, the model's name, and why there are none although there should be. Never raises."""
 
     def rank() -> tuple[list[Candidate], str]:
         version = str(rt.ranker.version)[:MAX_VERSION]
-        found = rt.ranker.rank(order.skus, k=CANDIDATES)
+        found = rt.ranker.rank(order.skus, k=CANDIDATES, history=past)
         return [_checked(candidate) for candidate in islice(found, CANDIDATES)], version
 
     try:
@@ -189,6 +190,10 @@ def _checked(candidate: object) -> Candidate:
     checked_ref("sku of a candidate", candidate.sku)
     if not isinstance(candidate.score, float | int) or type(candidate.support) is not int:
         raise TypeError(f"score or support of {candidate.sku} is not a number")
+    for name in ("probability", "kept_rate"):
+        share = getattr(candidate, name)
+        if share is not None and not (isinstance(share, float | int) and 0.0 <= share <= 1.0):
+            raise TypeError(f"{name} of {candidate.sku} is neither None nor a number from 0 to 1")
     json.dumps(candidate.as_json(), allow_nan=False)
     return candidate
 

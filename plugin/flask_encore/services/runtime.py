@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flask_encore.config import Settings
+from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Clock, Gateway, Ranker, Trainer
 from flask_encore.services.lanes import Lanes
@@ -76,6 +78,13 @@ class Runtime:
     deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
 
     def __post_init__(self) -> None:
+        try:
+            inspect.signature(self.ranker.rank).bind((), k=1, history=())
+        except TypeError as error:
+            raise ConfigurationError(
+                "The ranker's rank has to take (basket, *, k, exclude=(), history=()); history is what the customer "
+                f"bought before ({error})."
+            ) from error
         slots = threading.BoundedSemaphore(self.settings.max_concurrent_accepts)
         object.__setattr__(self, "accepts", slots)
 

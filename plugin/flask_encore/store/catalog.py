@@ -21,7 +21,17 @@ _UPSERT = _INSERT.on_conflict_do_update(
     index_elements=["sku"],
     set_={
         name: _INSERT.excluded[name]
-        for name in ("title", "price_minor", "currency", "stock", "category", "image_url", "cost_minor", "active")
+        for name in (
+            "title",
+            "price_minor",
+            "currency",
+            "stock",
+            "category",
+            "image_url",
+            "cost_minor",
+            "active",
+            "parent",
+        )
     }
     | {"updated_at": _INSERT.excluded.updated_at},
 )
@@ -55,6 +65,7 @@ def upsert(connection: sa.Connection, rows: Iterable[Product], *, now: datetime)
             "image_url": product.image_url,
             "cost_minor": product.cost.minor_units if product.cost else None,
             "active": product.active,
+            "parent": product.parent,
             "updated_at": now,
         }
         for product in rows
@@ -102,4 +113,5 @@ def product_of(row: Mapping[Any, Any]) -> Product:
         image_url=row["image_url"],
         cost=None if row["cost_minor"] is None else Money(row["cost_minor"], row["currency"]),
         active=bool(row["active"]),
+        parent=row["parent"],
     )

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.ports import TrainingLine
 from flask_encore.store.models import charges, history_lines
 
@@ -25,6 +26,37 @@ _FETCH = 20_000
 
 #: Order_refs named in one DELETE; far below SQLite's limit of 32,766 parameters.
 _REFS = 1_000
+
+#: A customer's newest orders that say what they buy: a product of one order counts half, of two three quarters, so what
+#: the fifty-first would add is nothing.
+NEWEST_ORDERS = 50
+
+#: And so many lines of them at most: a wholesaler's fifty orders must not hold up a checkout.
+NEWEST_LINES = 2_000
+
+_NEWEST = (
+    sa.select(history_lines.c.order_ref, sa.func.max(history_lines.c.placed_at).label("at"))
+    .where(
+        history_lines.c.customer_ref == sa.bindparam("customer_ref"),
+        history_lines.c.order_ref != sa.bindparam("but"),
+    )
+    .group_by(history_lines.c.order_ref)
+    .order_by(sa.desc("at").nulls_last(), history_lines.c.order_ref.desc())
+    .limit(NEWEST_ORDERS)
+    .cte("newest")
+)
+_ORDERED = [_NEWEST.c.at.label("at"), _NEWEST.c.order_ref.label("order_ref")]
+_BOUGHT = (
+    sa.select(*_ORDERED, history_lines.c.sku.label("sku"))
+    .select_from(_NEWEST.join(history_lines, history_lines.c.order_ref == _NEWEST.c.order_ref))
+    .union(
+        sa.select(*_ORDERED, charges.c.sku.label("sku"))
+        .select_from(_NEWEST.join(charges, charges.c.order_ref == _NEWEST.c.order_ref))
+        .where(charges.c.account == sa.bindparam("account"), charges.c.status == ChargeStatus.SUCCEEDED.value)
+    )
+    .order_by(sa.desc("at").nulls_last(), sa.desc("order_ref"), sa.desc("sku"))
+    .limit(NEWEST_LINES)
+)
 
 
 def add(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -75,6 +107,18 @@ def training_lines(connection: sa.Connection) -> Iterator[TrainingLine]:
     )
     for row in result:
         yield row[0], row[1], row[2], row[3], row[4]
+
+
+def bought_before(connection: sa.Connection, customer_ref: str | None, *, account: str, but: str) -> list[str]:
+    """What a customer's orders held, each product once per order that had it, oldest first, without the order *but*.
+
+    What an offer sold and the customer kept is among it: it never trains, but they have it. Nothing, and no statement,
+    for a guest.
+    """
+    if customer_ref is None:
+        return []
+    rows = connection.execute(_BOUGHT, {"customer_ref": customer_ref, "account": account, "but": but})
+    return [row.sku for row in rows][::-1]
 
 
 def counts(connection: sa.Connection) -> tuple[int, int]:

@@ -72,6 +72,7 @@ products = sa.Table(
     sa.Column("cost_minor", sa.BigInteger),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("parent", _Ref),
     # Two shoppers on the last unit: one of them gets here.
     sa.CheckConstraint("stock IS NULL OR stock >= 0", name="stock"),
     sa.CheckConstraint("price_minor >= 0", name="price"),
@@ -133,12 +134,15 @@ decisions = sa.Table(
     sa.Column("shown_at", Instant),
     sa.Column("declined_at", Instant),
     sa.Column("sold_out_at", Instant),
+    # How likely the policy was to choose this product here; without it no other policy can be judged on this log.
+    sa.Column("propensity", sa.Double),
     # Exactly one decision per order, placement and step, however often the page is loaded (invariant I1).
     sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_decisions_once"),
     _one_of("outcome", Outcome),
     sa.CheckConstraint(
         "outcome <> 'offered' OR (sku IS NOT NULL AND total_minor IS NOT NULL AND quantity >= 1)", name="offer_complete"
     ),
+    sa.CheckConstraint("propensity > 0 AND propensity <= 1", name="propensity"),
     sa.Index("ix_encore_decisions_decided_at", "decided_at"),
 )
 
@@ -270,6 +274,22 @@ history_lines = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("unit_price_minor", sa.BigInteger),
     sa.Column("currency", sa.String(3)),
+    # What a known customer bought before is asked for whenever they pay.
+    sa.Index("ix_encore_history_lines_customer", "customer_ref", "placed_at"),
+)
+
+# What every training learned and whether it was put live: written once, never changed.
+trainings = sa.Table(
+    "encore_trainings",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("trained_at", Instant, nullable=False),
+    # Empty when nothing was put live; then `refusal` says why.
+    sa.Column("version", sa.String(80), nullable=False),
+    sa.Column("refusal", sa.String(300), nullable=False),
+    sa.Column("report", sa.JSON, nullable=False),
+    sa.CheckConstraint("(version = '') <> (refusal = '')", name="live_or_refused"),
+    sa.Index("ix_encore_trainings_trained_at", "trained_at"),
 )
 
 heartbeats = sa.Table(

@@ -47,8 +47,10 @@ class FixedRanker:
         """The name it was given."""
         return self._version
 
-    def rank(self, basket: Sequence[str], *, k: int, exclude: Collection[str] = ()) -> Sequence[Candidate]:
-        """Its products without those of *basket* and *exclude*."""
+    def rank(
+        self, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """Its products without those of *basket* and *exclude*, whatever the *history*."""
         left_out = {*basket, *exclude}
         return [
             Candidate(sku=sku, score=1.0 / (rank + 1), kind="popularity")

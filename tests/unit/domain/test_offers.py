@@ -50,7 +50,15 @@ def test_a_price_block_has_one_currency() -> None:
 
 def test_a_candidate_is_kept_with_its_evidence() -> None:
     candidate = Candidate(
-        sku="POT-1", score=0.5, kind="co_purchase", because_of="TEA-1", support=41, of_orders=380, lift=3.2
+        sku="POT-1",
+        score=0.5,
+        kind="co_purchase",
+        because_of="TEA-1",
+        support=41,
+        of_orders=380,
+        lift=3.2,
+        probability=0.21,
+        kept_rate=0.95,
     )
     assert candidate.as_json() == {
         "sku": "POT-1",
@@ -60,4 +68,6 @@ def test_a_candidate_is_kept_with_its_evidence() -> None:
         "support": 41,
         "of_orders": 380,
         "lift": 3.2,
+        "probability": 0.21,
+        "kept_rate": 0.95,
     }

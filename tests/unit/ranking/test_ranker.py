@@ -45,9 +45,16 @@ def test_candidates_carry_the_evidence(tmp_path: Path, clock: Seconds) -> None:
     ranker = CoPurchaseRanker(tmp_path, clock=clock)
     ink, cup = ranker.rank(["pen"], k=2)
     assert ink == Candidate(
-        sku="ink", score=ink.score, kind="co_purchase", because_of="pen", support=3, of_orders=3, lift=2.0
+        sku="ink",
+        score=ink.score,
+        kind="co_purchase",
+        because_of="pen",
+        support=3,
+        of_orders=3,
+        lift=2.0,
+        probability=0.5,
     )
-    assert cup == Candidate(sku="cup", score=cup.score, kind="popularity", support=3, of_orders=6)
+    assert cup == Candidate(sku="cup", score=cup.score, kind="popularity", support=3, of_orders=6, probability=0.5)
     assert ink.score > cup.score
     assert (ranker.version, ranker.problem) == (version, "")
 
