@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender import ids
+
+if TYPE_CHECKING:
+    from encore_recommender.lines import Lines
 
 
 class BadBaskets(ValueError):
@@ -20,8 +23,9 @@ class BadBaskets(ValueError):
 class Baskets:
     """Orders and their lines: orders oldest first, at most one line per order and product.
 
-    Make one with `from_rows` or `from_columns`; the constructor takes arrays that are already in
-    shape. Orders with no known time keep the order in which they were first seen.
+    Make one with `from_csv`, `from_parquet`, `from_arrow`, `from_dataframe` or `from_sql`, which look for the columns
+    themselves, or with `from_rows` or `from_columns`; the constructor takes arrays that are already in shape. Orders
+    with no known time keep the order in which they were first seen.
     """
 
     skus: tuple[str, ...]
@@ -202,6 +206,63 @@ class Baskets:
             raise BadBaskets("no entry of a matrix of orders is below 0, infinite or not a number; leave returns out")
         rows, columns = rows[values > 0].tolist(), columns[values > 0].tolist()
         return cls.from_columns([str(row) for row in rows], [names[column] for column in columns])
+
+    @classmethod
+    def from_csv(cls, source: Any, **options: Any) -> Baskets:
+        """Build from a CSV file; see `readers.read_csv` for the options, and for prices and the report beside.
+
+        Like its siblings it leaves out returns and cancelled orders, and warns of rows it could not understand.
+
+        Raises:
+            Unreadable: The file is no order history; with `strict=True`, or has a bad row.
+            OSError: It cannot be read.
+        """
+        from encore_recommender.readers import read_csv
+
+        return cls.from_lines(read_csv(source, **options).told())
+
+    @classmethod
+    def from_parquet(cls, path: Any, **options: Any) -> Baskets:
+        """Build from a Parquet file or a folder of them; see `readers.read_parquet` and `from_csv`."""
+        from encore_recommender.readers import read_parquet
+
+        return cls.from_lines(read_parquet(path, **options).told())
+
+    @classmethod
+    def from_arrow(cls, table: Any, **options: Any) -> Baskets:
+        """Build from a pyarrow Table or anything with an Arrow stream; see `readers.read_arrow` and `from_csv`."""
+        from encore_recommender.readers import read_arrow
+
+        return cls.from_lines(read_arrow(table, **options).told())
+
+    @classmethod
+    def from_dataframe(cls, frame: Any, **options: Any) -> Baskets:
+        """Build from a DataFrame of pandas, polars or another kind; see `readers.read_dataframe` and `from_csv`."""
+        from encore_recommender.readers import read_dataframe
+
+        return cls.from_lines(read_dataframe(frame, **options).told())
+
+    @classmethod
+    def from_sql(cls, rows: Any, **options: Any) -> Baskets:
+        """Build from a DB-API cursor or any iterable of rows; see `readers.read_sql` and `from_csv`."""
+        from encore_recommender.readers import read_sql
+
+        return cls.from_lines(read_sql(rows, **options).told())
+
+    @classmethod
+    def from_lines(cls, lines: Lines) -> Baskets:
+        """Build from what a reader gave; its report and its prices stay with it."""
+        return cls.from_columns(
+            lines.order_refs,
+            lines.skus,
+            quantities=lines.quantities,
+            customers=lines.customers,
+            times=lines.times,
+            upsell=lines.upsell,
+            categories=lines.categories,
+            titles=lines.titles,
+            parents=lines.parents,
+        )
 
     def take(self, orders: NDArray[Any]) -> Baskets:
         """The chosen orders, in the order given; `orders` holds indices or one flag per order."""
