@@ -126,15 +126,20 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
     finally:
         shutil.rmtree(writing, ignore_errors=True)
     _sync_directory(root)
+    put_live(root, version)
+    _forget_old(root, live=target.name)
+    return version
+
+
+def put_live(root: Path, version: str) -> None:
+    """Make a saved model the one that is served, in one step; an older one, to go back to it. `open_model` it first."""
     pointer = root / f".{CURRENT}-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        _write_synced(pointer, f"{target.name}\n".encode())
+        _write_synced(pointer, f"model-{version}\n".encode())
         pointer.replace(root / CURRENT)
     finally:
         pointer.unlink(missing_ok=True)
     _sync_directory(root)
-    _forget_old(root, live=target.name)
-    return version
 
 
 def load(root: Path) -> CoPurchaseModel:
