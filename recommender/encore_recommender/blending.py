@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.counting import count, pair_blocks, weigh_orders
+from encore_recommender.counting import HALF_LIFE_DAYS as HALF_LIFE_DAYS
+from encore_recommender.counting import PairCounts, count, count_pairs, pair_blocks
 from encore_recommender.neighbours import Neighbours
 from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
-
-#: Assortments turn over. Half a year helped on every history with times; without times it does nothing.
-HALF_LIFE_DAYS = 180.0
 
 #: What "lately" means when a product's recent share of orders is compared with its usual one.
 LATELY_DAYS = 30.0
@@ -110,7 +108,15 @@ class Pairs:
 
 
 def score_pairs(
-    baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, n_sold: int, *, min_support: int, dense_items: int
+    baskets: Baskets,
+    item_of_sku: NDArray[np.int64],
+    n_items: int,
+    n_sold: int,
+    *,
+    min_support: int,
+    dense_items: int,
+    counted: PairCounts | None = None,
+    dense: Sequence[Any] | None = None,
 ) -> Pairs:
     """Count, score, and keep for every product the pairs that any score puts near the top.
 
@@ -122,19 +128,19 @@ def score_pairs(
         min_support: Orders a pair needs to count as bought together.
         dense_items: The `dropout_ease` scores need a dense matrix of products: so many best-sellers at most
             take part, and for pairs with any other product the cosine speaks in their place.
+        counted: The pairs of `baskets`, where they have been counted already.
+        dense: The `dropout_ease` scores of an earlier fit, one per ridge, by row and columns.
     """
-    by_root_of_size = weigh_orders(baskets, basket_exponent=0.5, half_life_days=HALF_LIFE_DAYS)
-    by_size = weigh_orders(baskets, basket_exponent=1.0, half_life_days=HALF_LIFE_DAYS)
-    root = count(baskets, item_of_sku, n_items, by_root_of_size)
-    full = count(baskets, item_of_sku, n_items, by_size)
-    head = min(n_sold, dense_items)
-    counted = gram(root, head)
-    dense = [dropout_ease(counted.copy(), ridge=ridge) for ridge in RIDGES]
-    del counted
+    root, full = (count(baskets, item_of_sku, n_items, weight=weight) for weight in ("by_root", "by_size"))
+    if dense is None:
+        lines_together = gram(root, min(n_sold, dense_items))
+        dense = [dropout_ease(lines_together.copy(), ridge=ridge) for ridge in RIDGES]
+        del lines_together
     share = share_of_lines(full)
     popular = np.arange(min(ALWAYS_COMPARED, n_sold))
     rows: list[_Row] = []
-    for (first, last, by_root), (_, _, by_full) in zip(pair_blocks(root), pair_blocks(full), strict=True):
+    blocks = pair_blocks(counted or count_pairs(baskets), item_of_sku, n_items, unit=root.unit)
+    for first, last, by_root, by_full in blocks:
         enough = by_root.together >= min_support
         together = np.where(enough, by_root.together, 0)
         supported = replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0))
@@ -177,7 +183,7 @@ class _Row:
             scores=[np.concatenate(both) for both in zip(self.scores, scores, strict=True)],
         )
 
-    def judged(self, row: int, dense: list[NDArray[Any]]) -> _Row:
+    def judged(self, row: int, dense: Sequence[Any]) -> _Row:
         """With the dense scores, NaN where they do not reach."""
         scores = list(self.scores)
         for matrix in dense:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,25 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from encore_recommender.baskets import Baskets
+from encore_recommender.cooccurrence import OrderLines, runs, spans
 
-#: Order weights are whole multiples of 2**-20. Sums of whole numbers do not depend on the order of
+#: Order weights are whole numbers, 2**20 of which make 1. Sums of whole numbers do not depend on the order of
 #: the addends, so the same orders in any order give the same model to the last bit.
 WEIGHT_UNIT = 1 << 20
 
-#: Pairs held at once while counting: 4 M pairs are about 300 MB of indices, counts and scores.
-PAIRS_AT_ONCE = 4_000_000
+#: Assortments turn over. Half a year helped on every history with times; without times it does nothing.
+HALF_LIFE_DAYS = 180.0
+
+#: An order of n lines weighs (n - 1)**-exponent: `by_root` is what the cosine and EASE count, `by_size` the rest.
+BASKET_EXPONENTS = {"by_root": 0.5, "by_size": 1.0}
+
+#: Weights double every half-life and must stay what they were when newer orders come, so they start from 1 at the
+#: beginning of an era and reach 2**16 at its end. Then 2**27 orders of 2**20 * 2**16 fit into 63 bits. An era of
+#: half a year's half-lives is 7.9 years long; with the first order of the next one everything is weighed anew.
+HALF_LIVES_PER_ERA = 16
+
+#: Pairs handed on at once: with the indices, counts and scores made of them about 300 MB.
+PAIRS_AT_ONCE = 2_000_000
 
 #: Pairs sorted at once: 1 M stay in the processor's caches; with everything made of them about 60 MB.
 PAIRS_SORTED_AT_ONCE = 1_000_000
@@ -33,7 +46,9 @@ class Counts:
     orders_with: NDArray[np.int64]
     """Orders that contain each product."""
     order_weights: NDArray[np.int64]
-    """What each order's pairs count, in units of 1 / WEIGHT_UNIT."""
+    """What each order's pairs count, see `weigh_orders`."""
+    unit: float
+    """What the newest order would weigh if it had two lines: the 1 of every weight that is not a whole number."""
     weighted_orders_with: NDArray[np.float64]
     """Sum of the weights of the orders that contain each product."""
 
@@ -50,77 +65,180 @@ class PairBlock:
     """Sum of the weights of those orders."""
 
 
-def weigh_orders(baskets: Baskets, *, basket_exponent: float, half_life_days: float | None) -> NDArray[np.int64]:
-    """What each order's pairs count: (lines - 1)**-exponent * 2**(-age / half-life), age from the newest order.
+def weigh_orders(
+    baskets: Baskets, *, basket_exponent: float, half_life_days: float | None, newest: float | None = None
+) -> NDArray[np.int64]:
+    """What each order's pairs count: (lines - 1)**-exponent * 2**(time / half-life), in whole numbers.
 
     An order of n lines makes n * (n - 1) pairs; unweighted, one wholesale order drowns a thousand small ones.
-    Without times every order is equally new.
+    Time runs from the beginning of the newest order's era, so an order weighs the same whatever comes after it in
+    that era. Without times every order is equally new.
+
+    Args:
+        baskets: The orders.
+        basket_exponent: See above.
+        half_life_days: After so many days an order counts half; None for never.
+        newest: Unix seconds of the newest order of all, where `baskets` are not all.
     """
     weights = np.maximum(baskets.sizes - 1, 1).astype(np.float64) ** -basket_exponent
     if half_life_days is not None and baskets.times is not None and baskets.n_orders:
-        age_days = (baskets.times.max() - baskets.times) / 86_400.0
-        weights = weights * np.exp2(-age_days / half_life_days)
+        begin = era_of(float(baskets.times.max()) if newest is None else newest, half_life_days=half_life_days)
+        weights = weights * np.exp2((baskets.times - begin) / (86_400.0 * half_life_days))
     return np.maximum(np.rint(weights * WEIGHT_UNIT), 1).astype(np.int64)
 
 
-def count(baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, order_weights: NDArray[np.int64]) -> Counts:
-    """Line up orders and products; pairs are counted later, block by block.
+def era_of(newest: float, *, half_life_days: float = HALF_LIFE_DAYS) -> float:
+    """Unix seconds of the beginning of the era that a time falls into."""
+    length = 86_400.0 * half_life_days * HALF_LIVES_PER_ERA
+    return math.floor(newest / length) * length
+
+
+def unit_of(baskets: Baskets, *, half_life_days: float | None) -> float:
+    """What `weigh_orders` makes of the newest order if it has two lines: divide by it to get weights up to 1."""
+    if half_life_days is None or baskets.times is None or not baskets.n_orders:
+        return float(WEIGHT_UNIT)
+    newest = float(baskets.times.max())
+    age = newest - era_of(newest, half_life_days=half_life_days)
+    return WEIGHT_UNIT * float(np.exp2(age / (86_400.0 * half_life_days)))
+
+
+def count(baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, *, weight: str) -> Counts:
+    """Count orders per product; pairs are counted by `count_pairs`.
 
     Args:
         baskets: Orders without upsell lines.
         item_of_sku: Per entry of `baskets.skus`, the product's row in the model.
         n_items: Products in the model.
-        order_weights: From `weigh_orders`.
+        weight: One of BASKET_EXPONENTS.
     """
     columns = item_of_sku[baskets.items]
     matrix = sparse.csr_array(
         (np.ones(baskets.n_lines, dtype=np.int64), columns, baskets.start), shape=(baskets.n_orders, n_items)
     )
-    weights_of_lines = np.repeat(order_weights, baskets.sizes)
+    order_weights = weigh_orders(baskets, basket_exponent=BASKET_EXPONENTS[weight], half_life_days=HALF_LIFE_DAYS)
     weighted = np.zeros(n_items, dtype=np.int64)
-    np.add.at(weighted, columns, weights_of_lines)
+    np.add.at(weighted, columns, np.repeat(order_weights, baskets.sizes))
+    unit = unit_of(baskets, half_life_days=HALF_LIFE_DAYS)
     return Counts(
         matrix=matrix,
         orders_with=np.bincount(columns, minlength=n_items).astype(np.int64),
         order_weights=order_weights,
-        weighted_orders_with=weighted / WEIGHT_UNIT,
+        unit=unit,
+        weighted_orders_with=weighted / unit,
     )
 
 
-def pair_blocks(counts: Counts, *, pairs_at_once: int = PAIRS_AT_ONCE) -> Iterator[tuple[int, int, PairBlock]]:
-    """Count pairs for runs of row products, so that memory is bounded by the run and not by the catalogue.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairCounts:
+    """Every pair of products that some order holds, once: sums that only have to be added up when orders come."""
+
+    pairs: NDArray[np.int64]
+    """Lower product number * 2**32 + higher one, ascending: new products never renumber a pair."""
+    together: NDArray[np.int64]
+    """Orders that contain both."""
+    by_root: NDArray[np.int64]
+    """Sum of the weights of those orders; see BASKET_EXPONENTS."""
+    by_size: NDArray[np.int64]
+
+    def plus(self, more: PairCounts, *, sign: int = 1) -> PairCounts:
+        """The counts of both; with `sign` -1, of the orders here that are not those there."""
+        at = np.searchsorted(self.pairs, more.pairs)
+        known = at < len(self.pairs)
+        known[known] = self.pairs[at[known]] == more.pairs[known]
+
+        def added(mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> NDArray[np.int64]:
+            sums = mine.copy()
+            sums[at[known]] += sign * theirs[known]
+            return np.insert(sums, at[~known], sign * theirs[~known])
+
+        sums = PairCounts(
+            pairs=np.insert(self.pairs, at[~known], more.pairs[~known]),
+            together=added(self.together, more.together),
+            by_root=added(self.by_root, more.by_root),
+            by_size=added(self.by_size, more.by_size),
+        )
+        return sums if sign > 0 else sums._where(sums.together > 0)
+
+    def _where(self, kept: NDArray[np.bool_]) -> PairCounts:
+        return PairCounts(
+            pairs=self.pairs[kept], together=self.together[kept], by_root=self.by_root[kept], by_size=self.by_size[kept]
+        )
+
+
+def count_pairs(
+    baskets: Baskets, *, newest: float | None = None, progress: Callable[[float], None] | None = None
+) -> PairCounts:
+    """Count all pairs; products are numbered as in `baskets.skus`.
+
+    Args:
+        baskets: Orders without upsell lines.
+        newest: See `weigh_orders`.
+        progress: Told the finished share, from 0 to 1, never falling.
+    """
+    weights = [
+        weigh_orders(baskets, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS, newest=newest)
+        for exponent in BASKET_EXPONENTS.values()
+    ]
+    lines = OrderLines.of(baskets.start, baskets.items, len(baskets.skus), once=True)
+    report = progress or _silent
+    parts: list[list[NDArray[np.int64]]] = [[], [], [], []]
+    for first, last in runs(lines.pairs_before, PAIRS_SORTED_AT_ONCE):
+        rows, columns, together, sums = lines.pairs(first, last, weights=weights)
+        for part, column in zip(parts, ((rows << 32) | columns, together, *sums), strict=True):
+            part.append(column)
+        report(last / len(baskets.skus))
+    pairs, together, by_root, by_size = (np.concatenate([np.zeros(0, dtype=np.int64), *part]) for part in parts)
+    return PairCounts(pairs=pairs, together=together, by_root=by_root, by_size=by_size)
+
+
+def pair_blocks(
+    counted: PairCounts,
+    item_of_sku: NDArray[np.int64],
+    n_items: int,
+    *,
+    unit: float,
+    pairs_at_once: int = PAIRS_AT_ONCE,
+) -> Iterator[tuple[int, int, PairBlock, PairBlock]]:
+    """Pairs in both directions for runs of row products, so that memory is bounded by the run.
+
+    Args:
+        counted: From `count_pairs`.
+        item_of_sku: Per product number in `counted`, the product's row in the model.
+        n_items: Products in the model.
+        unit: See `Counts`.
+        pairs_at_once: Pairs in a run, unless one product has more.
 
     Yields:
-        First row, one past the last row, and the pairs between them sorted by row, then column.
+        First row, one past the last row, and the pairs between them sorted by row, then column: weighted by root of
+        size, and by size.
     """
-    matrix = counts.matrix
-    n_items = matrix.shape[1]
-    by_item = matrix.T.tocsr()
-    weighted_by_item = by_item.copy()
-    weighted_by_item.data = counts.order_weights[by_item.indices]
-    # No row can have more pairs than its orders have lines, nor than there are products.
-    widest = np.minimum(by_item @ np.diff(matrix.indptr), n_items)
-    first = 0
-    while first < n_items:
-        fits = int(np.searchsorted(np.cumsum(widest[first:]), pairs_at_once, side="right"))
-        last = first + max(fits, 1)
-        together = (by_item[first:last] @ matrix).tocsr()
-        weighted = (weighted_by_item[first:last] @ matrix).tocsr()
-        together.sort_indices()
-        weighted.sort_indices()
-        rows = first + np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
-        pair = together.indices != rows
-        yield (
-            first,
-            min(last, n_items),
-            PairBlock(
-                rows=rows[pair],
-                columns=together.indices[pair].astype(np.int64),
-                together=together.data[pair],
-                weighted=weighted.data[pair] / WEIGHT_UNIT,
-            ),
+    n = len(item_of_sku)
+    low, high = (counted.pairs >> 32).astype(np.int32), (counted.pairs & 0xFFFFFFFF).astype(np.int32)
+    from_low = np.searchsorted(counted.pairs, np.arange(n + 1, dtype=np.int64) << 32)
+    by_high = sparse.csr_array((np.arange(len(high)), high, from_low), shape=(n, n)).tocsc()
+    from_high = by_high.indptr.astype(np.int64)
+    # One more for rows of products without pairs.
+    upward, downward = np.append(np.diff(from_low), 0), np.append(np.diff(from_high), 0)
+    paired = np.flatnonzero(upward + downward)
+    sku_of_item = np.full(n_items, n, dtype=np.int64)
+    sku_of_item[item_of_sku[paired]] = paired
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum((upward + downward)[sku_of_item])])
+    for first, last in runs(before, pairs_at_once):
+        skus, items = sku_of_item[first:last], np.arange(first, last)
+        ups, downs = upward[skus], downward[skus]
+        up = spans(from_low[skus], ups)
+        down = by_high.data[spans(from_high[skus], downs)]
+        rows = np.concatenate([np.repeat(items, ups), np.repeat(items, downs)])
+        columns = item_of_sku[np.concatenate([high[up], low[down]])]
+        by_row = np.argsort(rows * n_items + columns)
+        at = np.concatenate([up, down])[by_row]
+        block = PairBlock(
+            rows=rows[by_row],
+            columns=columns[by_row],
+            together=counted.together[at],
+            weighted=counted.by_root[at] / unit,
         )
-        first = last
+        yield first, last, block, replace(block, weighted=counted.by_size[at] / unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +289,10 @@ def top_pairs(
         or bool(np.any(order_weights < 1))
     ):
         raise ValueError("order_weights must hold one whole number of at least 1 per order")
-    lines = _Lines.of(start, items, n_items)
+    lines = OrderLines.of(start, items, n_items)
     weights = () if order_weights is None else (order_weights.astype(np.int64, copy=False),)
     report = progress or _silent
-    runs = lines.runs(PAIRS_SORTED_AT_ONCE)
+    parts_of = runs(lines.pairs_before, PAIRS_SORTED_AT_ONCE)
 
     def strongest(run: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
         rows, columns, together, weighted = lines.pairs(*run, weights=weights)
@@ -182,7 +300,7 @@ def top_pairs(
 
     parts = []
     with ThreadPoolExecutor(threads) as pool:
-        for (_, last), part in zip(runs, pool.map(strongest, runs), strict=True):
+        for (_, last), part in zip(parts_of, pool.map(strongest, parts_of), strict=True):
             parts.append(part)
             report(last / n_items)
     report(1.0)
@@ -193,88 +311,6 @@ def top_pairs(
         items=np.concatenate([np.zeros(0, dtype=np.int32), *(found for _, found, _ in parts)]),
         counts=np.concatenate([np.zeros(0, dtype=np.int64), *(counts for _, _, counts in parts)]),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lines:
-    """Order lines from both sides: the products of an order, and the orders of a product."""
-
-    start: NDArray[Any]
-    items: NDArray[np.int32]
-    sizes: NDArray[np.int32]
-    orders: NDArray[np.int32]
-    """Product by product, the orders that contain it, ascending."""
-    start_of_item: NDArray[np.int64]
-    pairs_before: NDArray[np.int64]
-    """n_items + 1: how many pairs, each product with itself too, the orders of the products before it make."""
-
-    @classmethod
-    def of(cls, start: NDArray[np.int64], items: NDArray[np.int32], n_items: int) -> _Lines:
-        narrow = start.astype(np.int32 if len(items) < 2**31 else np.int64)
-        sizes = np.diff(narrow).astype(np.int32)
-        by_order = sparse.csr_array((np.ones(len(items), dtype=np.int8), items, narrow), shape=(len(sizes), n_items))
-        by_item = by_order.T.tocsr()
-        start_of_item = by_item.indptr.astype(np.int64)
-        pairs_before = np.zeros(n_items + 1, dtype=np.int64)
-        sold = np.flatnonzero(np.diff(start_of_item))
-        if len(sold):
-            pairs_before[sold + 1] = np.add.reduceat(sizes[by_item.indices], start_of_item[sold], dtype=np.int64)
-        return cls(
-            start=narrow,
-            items=items,
-            sizes=sizes,
-            orders=by_item.indices.astype(np.int32, copy=False),
-            start_of_item=start_of_item,
-            pairs_before=np.cumsum(pairs_before),
-        )
-
-    def runs(self, pairs_at_once: int) -> list[tuple[int, int]]:
-        """Runs of products, first and one past the last, with at most so many pairs where one product has no more."""
-        runs: list[tuple[int, int]] = []
-        first, n_items = 0, len(self.pairs_before) - 1
-        while first < n_items:
-            bar = self.pairs_before[first] + pairs_at_once
-            last = max(int(np.searchsorted(self.pairs_before, bar, side="right")) - 1, first + 1)
-            runs.append((first, last))
-            first = last
-        return runs
-
-    def pairs(
-        self, first: int, last: int, *, weights: Sequence[NDArray[np.int64]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
-        """Rows, columns, orders with both, and the sums of each of the weights: sorted by row, then column."""
-        orders = self.orders[self.start_of_item[first] : self.start_of_item[last]]
-        sizes = self.sizes[orders]
-        per_row = np.diff(self.pairs_before[first : last + 1])
-        position = np.repeat(self.start[orders] - (np.cumsum(sizes, dtype=self.start.dtype) - sizes), sizes)
-        position += np.arange(len(position), dtype=position.dtype)
-        for_column = max(len(self.pairs_before) - 2, 1).bit_length()
-        for_order = max(len(self.sizes) - 1, 1).bit_length() if weights else 0
-        bits = for_column + for_order + max(last - first - 1, 1).bit_length()
-        if bits > 64:
-            raise OverflowError("too many products and orders to count in one go: count with DuckDB instead")
-        # The narrower the numbers, the faster they are sorted.
-        pair: NDArray[Any] = self.items[position].astype(np.uint32 if bits <= 32 else np.uint64)
-        del position
-        pair |= np.repeat(np.arange(last - first, dtype=pair.dtype) << for_column, per_row)
-        if weights:
-            pair <<= for_order
-            pair |= np.repeat(orders, sizes).astype(pair.dtype)
-        pair.sort()
-        key: NDArray[Any] = pair >> for_order if weights else pair
-        begins = np.ones(len(key), dtype=np.bool_)
-        np.not_equal(key[1:], key[:-1], out=begins[1:])
-        begin = np.flatnonzero(begins)
-        key = key[begin]
-        together = np.diff(begin, append=len(pair))
-        rows = (key >> for_column).astype(np.int64) + first
-        columns = (key & ((1 << for_column) - 1)).astype(np.int64)
-        other = rows != columns
-        sums = []
-        for weight in weights:
-            each = weight[pair & ((1 << for_order) - 1)]
-            sums.append((np.add.reduceat(each, begin) if len(begin) else each)[other])
-        return rows[other], columns[other], together[other], sums
 
 
 def _strongest(

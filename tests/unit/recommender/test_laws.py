@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from encore_recommender import Baskets, CoPurchaseRecommender
 from encore_recommender.blending import Blend
-from encore_recommender.counting import WEIGHT_UNIT, count, pair_blocks, weigh_orders
+from encore_recommender.counting import WEIGHT_UNIT, count_pairs, pair_blocks
 from encore_recommender.model import CoPurchaseModel
 from encore_recommender.neighbours import SIZES
 from encore_recommender.tuning import Choice
@@ -45,12 +45,11 @@ def tables(model: CoPurchaseModel) -> list[list[object]]:
 @settings(max_examples=40, deadline=None)
 def test_pairs_are_counted_as_by_hand(history: list[Row]) -> None:
     baskets = Baskets.from_rows(history)
-    weights = weigh_orders(baskets, basket_exponent=1.0, half_life_days=None)
     n = len(baskets.skus)
-    counts = count(baskets, np.arange(n), n, weights)
+    blocks = pair_blocks(count_pairs(baskets), np.arange(n), n, unit=WEIGHT_UNIT, pairs_at_once=5)
     found = {
         (int(row), int(column)): (int(together), float(weighted))
-        for _, _, block in pair_blocks(counts, pairs_at_once=5)
+        for _, _, _, block in blocks
         for row, column, together, weighted in zip(
             block.rows, block.columns, block.together, block.weighted, strict=True
         )
