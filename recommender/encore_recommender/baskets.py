@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class Baskets:
     """Per order, Unix seconds, not decreasing; None when no order has a time."""
     customers: NDArray[np.int32] | None = None
     """Per order, an index into `customer_refs`, -1 where unknown; None when none is known."""
+    order_digests: NDArray[np.uint64] | None = None
+    """Per order, `ids.digests` of its reference with seed 0, so that an order told twice is known; None in a matrix."""
     customer_refs: tuple[str, ...] = ()
     categories: Mapping[str, str] = field(default_factory=dict)
     """Category per SKU; may name products nobody bought yet, may be empty."""
@@ -141,7 +143,7 @@ class Baskets:
         if upsell is not None and len(upsell) != n:
             raise BadBaskets(f"the upsell column has {len(upsell)} entries, order_ref has {n}")
 
-        _, order = ids.encode_in_order_seen(order_refs)
+        refs, order = ids.encode_in_order_seen(order_refs)
         names, item = ids.encode(skus)
         units = _quantities(quantities, n)
         sold_by_offer = np.zeros(n, dtype=np.bool_) if upsell is None else np.asarray(upsell, dtype=np.bool_)
@@ -167,6 +169,7 @@ class Baskets:
             upsell=~ordinary,
             times=None if order_times is None else order_times[oldest_first],
             customers=None if customer_codes is None else customer_codes[oldest_first],
+            order_digests=ids.digests(refs, seed=0)[oldest_first],
             customer_refs=customer_refs,
             categories=dict(categories or {}),
             titles=dict(titles or {}),
@@ -205,7 +208,8 @@ class Baskets:
         if not bool(np.all(np.isfinite(values) & (values >= 0))):
             raise BadBaskets("no entry of a matrix of orders is below 0, infinite or not a number; leave returns out")
         rows, columns = rows[values > 0].tolist(), columns[values > 0].tolist()
-        return cls.from_columns([str(row) for row in rows], [names[column] for column in columns])
+        found = cls.from_columns([str(row) for row in rows], [names[column] for column in columns])
+        return replace(found, order_digests=None)
 
     @classmethod
     def from_csv(cls, source: Any, **options: Any) -> Baskets:
@@ -300,6 +304,7 @@ class Baskets:
             upsell=self.upsell[lines],
             times=None if self.times is None else self.times[orders],
             customers=None if self.customers is None else self.customers[orders],
+            order_digests=None if self.order_digests is None else self.order_digests[orders],
             customer_refs=self.customer_refs,
             categories=self.categories,
             titles=self.titles,
