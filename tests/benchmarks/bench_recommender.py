@@ -31,7 +31,7 @@ from peers import METHODS, Taught
 from scipy import sparse
 
 from encore_recommender import Baskets, CoPurchaseRecommender
-from encore_recommender.acceptance import by_expected_profit
+from encore_recommender.dial import by_expected_profit
 from encore_recommender.evaluation import DEPTH, Context, Query, queries, split
 from encore_recommender.tuning import VALIDATION_SHARE
 
@@ -185,7 +185,7 @@ def turned(
             if not offer.ids:
                 continue
             margins = [round(100 * prices.get(sku, 0.0)) for sku in offer.ids]
-            first = offer.ids[by_expected_profit(np.array(offer.probabilities), margins, dial=dial)[0]]
+            first = offer.ids[by_expected_profit(offer.probabilities, margins, dial=dial)[0]]
             if first == query.hidden:
                 hits += 1
                 revenue += prices.get(first, 0.0)
