@@ -39,9 +39,7 @@ def worths(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> 
     typical = sum(earned.values()) / chance if chance > 0.0 else 0.0
     if dial == 0.0 or typical == 0.0:
         return {i: float(chances[i]) for i in near}
-    worth = {i: dial * earned[i] + (1.0 - dial) * chances[i] * typical for i in near}
-    worth[near[0]] *= LEAD
-    return worth
+    return {i: dial * earned[i] + (1.0 - dial) * chances[i] * typical for i in near}
 
 
 def by_expected_profit(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> list[int]:
@@ -57,4 +55,6 @@ def by_expected_profit(chances: Sequence[float], margins: Sequence[int], *, dial
     """
     worth = worths(chances, margins, dial=dial)
     others = [i for i in range(len(chances)) if i not in worth]
+    if worth:
+        worth[next(iter(worth))] *= LEAD
     return sorted(worth, key=lambda i: -worth[i]) + sorted(others, key=lambda i: -chances[i])
