@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from encore_recommender.baskets import BadBaskets, Baskets
 from encore_recommender.bounds import BadBounds, Bounds
-from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+from encore_recommender.explanations import Explanation
+from encore_recommender.model import CoPurchaseModel, Recommendations
 from encore_recommender.persistence import ModelRefused, Provenance, load, save
 
 if TYPE_CHECKING:

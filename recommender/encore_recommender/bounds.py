@@ -105,7 +105,7 @@ class Bounds:
 def screen(
     bounds: Bounds,
     *,
-    category_numbers: Mapping[str, int],
+    category_number: Mapping[str, int],
     category_of: Numbers,
     family_of: Numbers | None,
     basket: Iterable[int],
@@ -115,7 +115,7 @@ def screen(
 
     Args:
         bounds: What the merchant allows; the pairs are not looked at.
-        category_numbers: Number per category name.
+        category_number: Number per category name, -1 for any other.
         category_of: Category number per product number, -1 where unknown.
         family_of: Family number per product number, -1 where it has none; None where no product has one.
         basket: Product numbers of the basket's lines.
@@ -126,8 +126,8 @@ def screen(
     """
     prices, low, high = bounds.prices, bounds.min_price, bounds.max_price
     least, most, priced = low or 0, math.inf if high is None else high, not (low is None and high is None)
-    only = None if bounds.only_categories is None else _numbers(bounds.only_categories, category_numbers)
-    never, per_category = _numbers(bounds.never_categories, category_numbers), bounds.per_category
+    only = None if bounds.only_categories is None else _numbers(bounds.only_categories, category_number)
+    never, per_category = _numbers(bounds.never_categories, category_number), bounds.per_category
     by_category = only is not None or bool(never) or per_category is not None
     if not (priced or by_category or family_of is not None):
         return None
@@ -160,8 +160,8 @@ def screen(
     return passes
 
 
-def _numbers(names: Iterable[str], numbers: Mapping[str, int]) -> set[int]:
-    return {numbers[name] for name in names if name in numbers}
+def _numbers(names: Iterable[str], number: Mapping[str, int]) -> set[int]:
+    return {number[name] for name in names} - {-1}
 
 
 def _name(value: object, where: str) -> str:

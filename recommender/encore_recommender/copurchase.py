@@ -14,7 +14,8 @@ from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Pairs, score_pairs
 from encore_recommender.bounds import Bounds
-from encore_recommender.model import CoPurchaseModel, Explanation, Recommendations
+from encore_recommender.explanations import Explanation
+from encore_recommender.model import CoPurchaseModel, Recommendations
 from encore_recommender.neighbours import SIZES, Neighbours
 from encore_recommender.tuning import Choice
 

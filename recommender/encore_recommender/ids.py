@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,33 +32,136 @@ def encode_in_order_seen(column: Sequence[str]) -> tuple[tuple[str, ...], NDArra
     return tuple(names), codes
 
 
-def pack(names: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Lay names end to end as UTF-8, so that a model file needs no object array.
+class Names(Sequence[str]):
+    """Numbered names that live in arrays: found by number and by name without a Python object for each.
 
-    Returns:
-        The bytes, and n + 1 offsets into them: name i is `blob[offsets[i]:offsets[i + 1]]`.
+    A hundred thousand of them cost a process nothing until they are asked for, and then only those asked for
+    lately. Equal names are equal, whatever their digests: a digest finds, the name itself decides.
+
+    Args:
+        blob: The names end to end, in UTF-8.
+        offsets: n + 1 offsets into it: name i is `blob[offsets[i]:offsets[i + 1]]`.
+        sorted_digests: A 64-bit digest per name, ascending.
+        by_digest: The number of the name each of those belongs to.
     """
-    encoded = [name.encode("utf-8") for name in names]
-    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-    np.cumsum([len(name) for name in encoded], out=offsets[1:])
-    return np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets
+
+    def __init__(
+        self,
+        blob: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        sorted_digests: NDArray[np.uint64],
+        by_digest: NDArray[np.int32],
+    ) -> None:
+        self.blob, self.offsets = blob, offsets
+        self.sorted_digests, self.by_digest = sorted_digests, by_digest
+        self.at: Mapping[int, str] = _Cache(self._read)
+        """The name of a number in range."""
+        self.number: Mapping[str, int] = _Cache(self._find, keep=lambda number: number >= 0)
+        """The number of a name, -1 for any other object."""
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Names:
+        """Lay distinct names end to end."""
+        encoded = [_bytes(name) for name in names]
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(name) for name in encoded], out=offsets[1:])
+        digests = _digests(encoded, key=b"")
+        by_digest = np.argsort(digests, kind="stable").astype(np.int32)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets, digests[by_digest], by_digest)
+
+    def check(self) -> None:
+        """Make sure that no name or number asked for later can fail.
+
+        Raises:
+            ValueError: An array has another length than the names, leaves the bytes, or runs backwards, or a
+                name is empty or not UTF-8.
+        """
+        n, offsets, blob = len(self), self.offsets, self.blob
+        if n < 0 or offsets[0] != 0 or offsets[-1] != len(blob) or bool((offsets[1:] <= offsets[:-1]).any()):
+            raise ValueError("name offsets do not match the name bytes, or a name is empty")
+        if not len(self.sorted_digests) == len(self.by_digest) == n:
+            raise ValueError("the names have another number of digests")
+        if n and not (int(self.by_digest.min()) >= 0 and int(self.by_digest.max()) < n):
+            raise ValueError("a digest belongs to no name")
+        if len(blob) and int(blob.max()) >= 0x80:
+            str(blob.data, "utf-8", "surrogatepass")
+            if bool(((blob[offsets[:-1]] & 0xC0) == 0x80).any()):
+                raise ValueError("a name begins within a letter")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, number: int | slice) -> str | tuple[str, ...]:
+        chosen = range(len(self))[number]
+        return self._read(chosen) if isinstance(chosen, int) else tuple(map(self._read, chosen))
+
+    def __contains__(self, name: object) -> bool:
+        return self._find(name) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Names):
+            return NotImplemented
+        return np.array_equal(self.blob, other.blob) and np.array_equal(self.offsets, other.offsets)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _read(self, number: int) -> str:
+        low, high = self.offsets[number : number + 2].tolist()
+        return self.blob[low:high].tobytes().decode("utf-8", "surrogatepass")
+
+    def _find(self, name: object) -> int:
+        if not isinstance(name, str):
+            return -1
+        digest = int(_digests([_bytes(name)], key=b"")[0])
+        place = bisect_left(self.sorted_digests.data, digest)
+        while place < len(self) and self.sorted_digests[place] == digest:
+            number = int(self.by_digest[place])
+            if self._read(number) == name:
+                return number
+            place += 1
+        return -1
 
 
-def unpack(blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[str, ...]:
-    """Read back what `pack` wrote.
+_Asked = TypeVar("_Asked")
+_Known = TypeVar("_Known")
 
-    Raises:
-        ValueError: The offsets leave the bytes or run backwards, or a name is not UTF-8.
+#: Names remembered per direction and model: some 3 MB.
+REMEMBERED = 16_384
+
+
+class _Cache(dict[_Asked, _Known]):
+    """Answers of a function, a dictionary's speed away once given; forgets everything when it is full.
+
+    Threads may share it: the worst they do to each other is ask the function again.
     """
-    ends = offsets.tolist()
-    if not ends or ends[0] != 0 or ends[-1] != len(blob) or bool(np.any(np.diff(offsets) < 0)):
-        raise ValueError("name offsets do not match the name bytes")
-    data = blob.tobytes()
-    return tuple(data[start:end].decode("utf-8") for start, end in pairwise(ends))
+
+    def __init__(self, ask: Callable[[_Asked], _Known], *, keep: Callable[[_Known], bool] | None = None) -> None:
+        super().__init__()
+        self._ask, self._keep = ask, keep
+
+    def __missing__(self, asked: _Asked) -> _Known:
+        found = self._ask(asked)
+        if self._keep is None or self._keep(found):
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[asked] = found
+        return found
 
 
 def digests(names: Iterable[str], *, seed: int) -> NDArray[np.uint64]:
     """A stable 64-bit digest per name: the same in every process, on every machine, for one seed."""
-    key = seed.to_bytes(8, "little", signed=True)
-    joined = b"".join(hashlib.blake2b(name.encode("utf-8"), digest_size=8, key=key).digest() for name in names)
+    return _digests(map(_bytes, names), key=seed.to_bytes(8, "little", signed=True))
+
+
+def _digests(names: Iterable[bytes], *, key: bytes) -> NDArray[np.uint64]:
+    joined = b"".join(hashlib.blake2b(name, digest_size=8, key=key).digest() for name in names)
     return np.frombuffer(joined, dtype="<u8").astype(np.uint64)
+
+
+def _bytes(name: str) -> bytes:
+    # Half a surrogate pair is no letter, but a shop's broken export may hold one.
+    return name.encode("utf-8", "surrogatepass")

@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender.bounds import NO_BOUNDS, Bounds, screen
-from encore_recommender.neighbours import MANY_LINES, SIZES, Neighbours, Row, best_first, size_of
-
-Kind = Literal["pinned", "co_purchase", "category", "popularity"]
-
-Pick = tuple[Kind, str, int, float, str | None]
-"""The rung, the SKU, its number or -1 where the model does not know it, its score, the line it is pinned to."""
+from encore_recommender.explanations import Evidence, Explanation, Kind, Pick
+from encore_recommender.ids import Names
+from encore_recommender.neighbours import MANY_LINES, SIZES, Neighbours, best_first, merged, size_of
 
 #: Of a long list, so many more than asked for are put in order at once, in case filters take some away.
 SORTED_BEYOND = 16
-
-#: Below this many orders a ratio says more about luck than about the products, so it is not put into words.
-SUPPORT_FOR_A_RATIO = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why a product was recommended, in counts of orders that anyone can check against the order history."""
-
-    kind: Kind
-    because_of: str | None = None
-    """The basket line that spoke loudest for it (for `category`: a line of that category; for `pinned`: the line
-    the merchant pinned it to); None for `popularity`."""
-    support: int = 0
-    """Orders with both products; for `category` and `popularity`, orders with the recommended one. For `pinned` 0
-    where too few had both."""
-    of_orders: int = 0
-    """Orders with `because_of`; for `category` and `popularity`, all orders."""
-    lift: float | None = None
-    """support / of_orders over the recommended product's share of all orders; None for `category` and `popularity`,
-    and for `pinned` without support."""
-
-    def sentence(self) -> str:
-        """In English, for people: `in 41 of 380 orders, 3.2 times more than chance`."""
-        counts = f"in {self.support:,} of {self.of_orders:,} orders"
-        if self.kind == "pinned":
-            return "chosen by the shop" + (f", {counts}" if self.support else "")
-        if self.kind == "category":
-            return f"popular in the same category, {counts}"
-        if self.kind == "popularity":
-            return f"popular in the shop, {counts}"
-        if self.lift is None or self.lift <= 1.0 or self.support < SUPPORT_FOR_A_RATIO:
-            return counts
-        return f"{counts}, {self.lift:,.1f} times more than chance"
 
 
 class Memory(NamedTuple):
@@ -123,7 +88,7 @@ class Recommendations:
 
     @cached_property
     def explanations(self) -> tuple[Explanation, ...]:
-        return tuple(self._model._explain_all(self._picked, self._known))
+        return tuple(self._model._explain(self._picked, self._known))
 
     @cached_property
     def probabilities(self) -> tuple[float, ...]:
@@ -169,24 +134,33 @@ class CoPurchaseModel:
         family_of: NDArray[np.int32] | None = None,
         version: str = "",
     ) -> None:
-        self.skus = tuple(skus)
+        self.skus = skus if isinstance(skus, Names) else Names.of(skus)
         self.orders = orders
         self.orders_with = orders_with
-        self.tables = dict(tables)
+        self.tables = merged(tables)
         self.memories = dict(memories or {size: Memory() for size in SIZES})
         self.calibrations = dict(calibrations or {size: Calibration() for size in SIZES})
-        self.categories = tuple(categories)
+        self.categories = categories if isinstance(categories, Names) else Names.of(categories)
         self.category_of = np.full(len(self.skus), -1, dtype=np.int32) if category_of is None else category_of
         self.family_of = np.full(len(self.skus), -1, dtype=np.int32) if family_of is None else family_of
         self.version = version
-        self._index: Mapping[str, int] = {sku: i for i, sku in enumerate(self.skus)}
-        self._counts: list[int] = orders_with.tolist()
         self._sold = int(np.count_nonzero(orders_with))
-        self._category_numbers = {name: number for number, name in enumerate(self.categories)}
-        # Views that give plain integers fast and copy nothing.
-        self._category_of = self.category_of.data
-        self._family_of = self.family_of.data if bool((self.family_of >= 0).any()) else None
-        self._members = _members_by_category(self.category_of[: self._sold], len(self.categories))
+        # Views give plain integers fast and copy nothing.
+        self._orders_with, self._category_of = orders_with.data, self.category_of.data
+        self._family_of = self.family_of.data if int(self.family_of.max(initial=-1)) >= 0 else None
+        self._evidence = Evidence(
+            skus=self.skus,
+            orders=orders,
+            orders_with=self._orders_with,
+            category_of=self._category_of,
+            sold=self._sold,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied by what it is made of; views are made anew."""
+        names = ("orders", "orders_with", "tables", "memories", "calibrations", "category_of", "family_of", "version")
+        parts: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return partial(CoPurchaseModel, skus=tuple(self.skus), categories=tuple(self.categories), **parts), ()
 
     def recommend(
         self,
@@ -217,7 +191,14 @@ class CoPurchaseModel:
         Returns:
             At most `k` products. Empty when nothing is left to recommend, never an exception. The same
             basket gives the same answer whatever the order of its lines.
+
+        Raises:
+            TypeError: One text in place of several, of which every letter would be a product, or a broken `k`.
         """
+        kinds: tuple[type, ...] = (type(basket), type(exclude), type(history), type(allowed), type(sequence))
+        if str in kinds or bytes in kinds:
+            raise TypeError("products are given as a list or a set of SKUs, not as one text")
+        k, basket = operator.index(k), frozenset(basket)
         known = self._known(basket)
         picked = tuple(
             self._pick(
@@ -241,26 +222,28 @@ class CoPurchaseModel:
 
     def explain(self, basket: Collection[str], sku: str) -> Explanation | None:
         """What speaks for one product beside a basket, in counts; None for a product nobody bought."""
-        item = self._index.get(sku, self._sold)
-        if item >= self._sold:
+        item = self.skus.number[sku]
+        if not 0 <= item < self._sold:
             return None
         known = [line for line in self._known(basket) if line != item]
-        category = int(self.category_of[item])
-        rung: Kind = "category" if category >= 0 and category in self.category_of[known].tolist() else "popularity"
-        for kind in ("co_purchase", rung):
-            (found,) = self._explain_all([(kind, sku, item, 0.0, None)], known)
-            if kind == rung or found.kind == "co_purchase":
-                return found
-        raise AssertionError("popularity always explains")
+        category = self._category_of[item]
+        shared = category >= 0 and any(self._category_of[line] == category for line in known)
+        together, alone = self._explain(
+            [("co_purchase", sku, item, 0.0, None), ("category" if shared else "popularity", sku, item, 0.0, None)],
+            known,
+        )
+        return together if together.kind == "co_purchase" else alone
 
     def _known(self, basket: Collection[str]) -> list[int]:
-        index = self._index
-        return sorted({index[sku] for sku in basket if sku in index})
+        number = self.skus.number
+        known = {number[sku] for sku in basket}
+        known.discard(-1)
+        return sorted(known)
 
     def _lines(self, basket: Collection[str]) -> list[str]:
         """The basket's SKUs in an order that is always the same: known ones first, best-seller first."""
-        unknown = len(self.skus)
-        return sorted(set(basket), key=lambda sku: (self._index.get(sku, unknown), sku))
+        number, unknown = self.skus.number, len(self.skus)
+        return sorted(set(basket), key=lambda sku: (number[sku] % (unknown + 1), sku))
 
     def _pick(
         self,
@@ -281,17 +264,17 @@ class CoPurchaseModel:
         permitted = allowed if allowed is None or isinstance(allowed, Set) else frozenset(allowed)
         passes = screen(
             bounds,
-            category_numbers=self._category_numbers,
+            category_number=self.categories.number,
             category_of=self._category_of,
             family_of=self._family_of,
             basket=known,
             offered=self._known(sequence),
         )
-        left, skus = k, self.skus
+        left, name = k, self.skus.at
         for sku, line in bounds.pins(self._lines(basket)) if bounds.pinned else ():
             if left <= 0:
                 return
-            item = self._index.get(sku, -1)
+            item = self.skus.number[sku]
             if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
                 continue
             if passes is None or passes(item, sku, True):
@@ -302,7 +285,7 @@ class CoPurchaseModel:
             for item, score in ranked:
                 if left <= 0:
                     return
-                sku = skus[item]
+                sku = name[item]
                 if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
                     continue
                 if passes is not None and not passes(item, sku):
@@ -327,7 +310,7 @@ class CoPurchaseModel:
         if history is not None and any(memory):
             return self._remembered(table, memory, bought, history, first)
         if len(bought) == 1:
-            return table.row(bought[0]).weights.items()
+            return table.row(bought[0]).items()
         return table.add_up(bought, first=first + len(bought))
 
     def _remembered(
@@ -337,23 +320,27 @@ class CoPurchaseModel:
         if len(bought) < MANY_LINES:
             sums = table.sums(bought)
         else:
-            totals = table.totals(bought)
-            positive = np.flatnonzero(totals > 0.0)
-            sums = dict(zip(positive.tolist(), totals[positive].tolist(), strict=True))
+            items, totals = table.totals(bought)
+            sums = dict(zip(items.tolist(), totals.tolist(), strict=True))
         best = max(max(sums.values(), default=0.0), 0.0)
         for sku, habit in memory_of(history).items():
-            item = self._index.get(sku, self._sold)
-            if item < self._sold:
+            item = self.skus.number[sku]
+            if 0 <= item < self._sold:
                 sums[item] = sums.get(item, 0.0) * (1.0 + memory.boost * habit) + memory.bonus * best * habit
         return best_first(sums, first + len(bought))
 
     def _same_category(self, known: list[int]) -> Iterator[tuple[int, float]]:
-        named = {int(self.category_of[item]) for item in known} - {-1}
-        members = sorted(item for category in named for item in self._members[category])
+        named = sorted({self._category_of[item] for item in known} - {-1})
+        members = heapq.merge(*(self._members.of(category) for category in named))
         return ((item, self._share(item)) for item in members)
 
+    @cached_property
+    def _members(self) -> _Members:
+        """Made at the first look: few queries come down to categories."""
+        return _Members(self.category_of[: self._sold], len(self.categories))
+
     def _share(self, item: int) -> float:
-        return self._counts[item] / self.orders
+        return self._orders_with[item] / self.orders
 
     def _probabilities(self, picked: Sequence[Pick], known: list[int]) -> Iterator[float]:
         bought = [line for line in known if line < self._sold]
@@ -365,7 +352,7 @@ class CoPurchaseModel:
             chance = self._share(item) if item >= 0 else 0.0
             if kind == "pinned" and lines:
                 table = self.tables[size_of(lines)]
-                score = sum(table.row(line).weights.get(item, 0.0) for line in bought)
+                score = sum(table.row(line).get(item, 0.0) for line in bought)
             if kind in ("pinned", "co_purchase") and calibration and score > 0.0:
                 chance = calibration.probability(score, best=best or score, rank=rank, lines=lines)
             if kind == "pinned":
@@ -374,61 +361,9 @@ class CoPurchaseModel:
                 ceiling = min(ceiling, chance)
                 yield ceiling
 
-    def _explain_all(self, picked: Sequence[Pick], known: list[int]) -> Iterator[Explanation]:
-        bought = [line for line in known if line < self._sold]
-        table = self.tables[size_of(len(bought))] if bought else None
-        rows = [(line, table.row(line)) for line in bought] if table else []
-        for kind, _, item, _, pinned_to in picked:
-            if pinned_to is not None:
-                yield self._explain_pin(item, pinned_to)
-                continue
-            found = self._explain(item, rows) if kind == "co_purchase" else None
-            if found is not None:
-                yield found
-                continue
-            category = int(self.category_of[item])
-            line = next((i for i in known if int(self.category_of[i]) == category), -1)
-            yield Explanation(
-                kind="category" if kind == "category" else "popularity",
-                because_of=self.skus[line] if kind == "category" else None,
-                support=self._counts[item],
-                of_orders=self.orders,
-            )
-
-    def _explain_pin(self, item: int, pinned_to: str) -> Explanation:
-        """With the counts of the line it is pinned to, where both were bought together often enough."""
-        line = self._index.get(pinned_to, self._sold)
-        if not 0 <= item < self._sold or line >= self._sold:
-            return Explanation(kind="pinned", because_of=pinned_to)
-        found = self._explain(item, [(line, self.tables[size_of(1)].row(line))])
-        return (
-            replace(found, kind="pinned")
-            if found
-            else Explanation(kind="pinned", because_of=pinned_to, of_orders=self._counts[line])
-        )
-
-    def _explain(self, item: int, rows: list[tuple[int, Row]]) -> Explanation | None:
-        """Name the basket line that weighs most for a product; the better seller when two weigh the same.
-
-        None where no line was bought together with it often enough: then its popularity carried it.
-        """
-        loudest: tuple[int, Row] | None = None
-        best = -math.inf
-        for line, row in rows:
-            weight = row.weights.get(item, -math.inf)
-            if weight > best and row.together[item]:
-                loudest, best = (line, row), weight
-        if loudest is None:
-            return None
-        line, row = loudest
-        support, of_orders = row.together[item], self._counts[line]
-        return Explanation(
-            kind="co_purchase",
-            because_of=self.skus[line],
-            support=support,
-            of_orders=of_orders,
-            lift=support * self.orders / (of_orders * self._counts[item]),
-        )
+    def _explain(self, picked: Sequence[Pick], known: list[int]) -> Iterator[Explanation]:
+        bought = sum(line < self._sold for line in known)
+        return self._evidence.explain(picked, known, self.tables[size_of(bought)] if bought else None)
 
 
 def _scores(picked: Sequence[Pick]) -> list[float]:
@@ -444,9 +379,12 @@ def _scores(picked: Sequence[Pick]) -> list[float]:
     return (scores[:1] or [1.0]) * (len(picked) - len(scores)) + scores
 
 
-def _members_by_category(category_of: NDArray[np.int32], n_categories: int) -> list[list[int]]:
-    members: list[list[int]] = [[] for _ in range(n_categories)]
-    for item, category in enumerate(category_of.tolist()):
-        if category >= 0:
-            members[category].append(item)
-    return members
+class _Members:
+    """The products of every category, best-seller first."""
+
+    def __init__(self, category_of: NDArray[np.int32], n_categories: int) -> None:
+        self._items = np.argsort(category_of, kind="stable").astype(np.int32).data
+        self._start = np.searchsorted(np.sort(category_of), np.arange(n_categories + 1)).tolist()
+
+    def of(self, category: int) -> memoryview[int]:
+        return self._items[self._start[category] : self._start[category + 1]]

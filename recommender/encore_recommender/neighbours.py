@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ MANY_LINES = 6
 #: From this many lines on, adding up whole arrays beats adding up Python dicts, as long as products are few.
 LINES_FOR_ARRAYS, PRODUCTS_FOR_ARRAYS = 4, 20_000
 
-#: Rows kept as Python dicts per table: about 8 kB each, so at most some 16 MB per table and process.
-CACHED_ROWS = 2048
+#: Rows kept as Python dicts per table: about 5 kB each, so at most some 5 MB per table and process.
+CACHED_ROWS = 1024
+
+#: The largest and the smallest number above 0 of half precision.
+_LARGEST, _SMALLEST = 65504.0, 2.0**-24
 
 
 def size_of(lines: int) -> str:
@@ -28,42 +31,37 @@ def size_of(lines: int) -> str:
     return "one" if lines == 1 else "few" if lines < MANY_LINES else "many"
 
 
-class Row(NamedTuple):
-    """The neighbours of one product, best first."""
-
-    weights: dict[int, float]
-    together: dict[int, int]
-    """Orders that contain both."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Neighbours:
-    """Per product, a short list of products that go with it, best first, end to end in four arrays."""
+    """Per product, a short list of products that go with it, end to end in four arrays."""
 
     start: NDArray[np.int64]
     """n_items + 1 offsets: product i has entries `start[i]:start[i + 1]`."""
-    items: NDArray[np.int32]
-    weights: NDArray[np.float32]
-    """Finite; below 0 where the row's product speaks against the other."""
-    together: NDArray[np.int32]
+    items: NDArray[Any]
+    weights: NDArray[Any]
+    """Finite; below 0 where the row's product speaks against the other, 0 for an entry that is not in the list."""
+    together: NDArray[Any]
     """Orders that contain both; 0 where too few to count as bought together."""
-    _rows: dict[int, Row] = field(default_factory=dict, repr=False)
+    _rows: dict[int, dict[int, float]] = field(default_factory=dict, repr=False)
 
-    def row(self, item: int) -> Row:
-        """One product's list; cached, so do not change it."""
+    def row(self, item: int) -> dict[int, float]:
+        """The weights of one product's list, in the order stored; cached, so do not change it."""
         row = self._rows.get(item)
         if row is None:
-            low, high = int(self.start[item]), int(self.start[item + 1])
-            items = self.items[low:high].tolist()
-            row = Row(
-                weights=dict(zip(items, self.weights[low:high].tolist(), strict=True)),
-                together=dict(zip(items, self.together[low:high].tolist(), strict=True)),
-            )
+            span = slice(*self.start[item : item + 2].tolist())
+            pairs = zip(self.items[span].tolist(), self.weights[span].tolist(), strict=True)
+            row = {neighbour: weight for neighbour, weight in pairs if weight}
             # Readers in other threads keep the rows they hold; clearing costs them only a second look.
             if len(self._rows) >= CACHED_ROWS:
                 self._rows.clear()
             self._rows[item] = row
         return row
+
+    def together_with(self, item: int) -> dict[int, int]:
+        """Orders one product shares with each of its neighbours, where enough to count."""
+        span = slice(*self.start[item : item + 2].tolist())
+        pairs = zip(self.items[span].tolist(), self.together[span].tolist(), strict=True)
+        return {neighbour: orders for neighbour, orders in pairs if orders}
 
     def add_up(self, items: list[int], *, first: int) -> Iterator[tuple[int, float]]:
         """Neighbours of several products with summed weights above 0, best first, better seller first when equal.
@@ -75,23 +73,65 @@ class Neighbours:
         few = MANY_LINES if len(self.start) > PRODUCTS_FOR_ARRAYS else LINES_FOR_ARRAYS
         if len(items) < few:
             return best_first(self.sums(items), first)
-        return descending(self.totals(items), first)
+        return descending(*self.totals(items), first)
 
     def sums(self, items: list[int]) -> dict[int, float]:
         """Neighbours of several products with summed weights, in no order."""
-        sums = self.row(items[0]).weights.copy()
+        sums = self.row(items[0]).copy()
         get = sums.get
         for item in items[1:]:
-            for neighbour, weight in self.row(item).weights.items():
+            for neighbour, weight in self.row(item).items():
                 sums[neighbour] = get(neighbour, 0.0) + weight
         return sums
 
-    def totals(self, items: list[int]) -> NDArray[np.float64]:
-        """Summed weights by product; only as long as needed."""
+    def totals(self, items: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Neighbours of several products, ascending, and their summed weights where above 0."""
         spans = [slice(*self.start[item : item + 2].tolist()) for item in items]
-        neighbours = np.concatenate([self.items[span] for span in spans])
-        totals = np.bincount(neighbours, weights=np.concatenate([self.weights[span] for span in spans]))
-        return totals.astype(np.float64, copy=False)
+        found = np.concatenate([self.items[span] for span in spans])
+        weights = np.concatenate([self.weights[span] for span in spans])
+        if len(self.start) > PRODUCTS_FOR_ARRAYS:
+            # Better to sort some hundred neighbours than to walk an array of all products.
+            neighbours, found = np.unique(found, return_inverse=True)
+            totals = np.bincount(found, weights=weights).astype(np.float64, copy=False)
+            above = totals > 0.0
+            return neighbours[above], totals[above]
+        totals = np.bincount(found, weights=weights).astype(np.float64, copy=False)
+        neighbours = np.flatnonzero(totals > 0.0)
+        return neighbours, totals[neighbours]
+
+
+def merged(tables: Mapping[str, Neighbours]) -> dict[str, Neighbours]:
+    """The lists of all sizes as one set of pairs, with a weight per size in half precision.
+
+    Most pairs are in every list, so this halves what a model takes; half precision moves a weight by one in two
+    thousand. Pairs stand in the order of the first size's weights, best first. Sums of such weights are exact,
+    in whatever order they are added.
+
+    Returns:
+        Per size the same `start`, `items` and `together`; tables that are merged already come back as they are.
+    """
+    first, *others = tables.values()
+    if all(table.items is first.items for table in others) and first.weights.dtype == np.float16:
+        return dict(tables)
+    n = len(first.start) - 1
+    keys = [np.repeat(np.arange(n), np.diff(table.start)) * n + table.items for table in tables.values()]
+    pairs, where = np.unique(np.concatenate(keys), return_inverse=True)
+    places = np.split(where, np.cumsum([len(key) for key in keys])[:-1])
+    together = np.zeros(len(pairs), dtype=np.int64)
+    weights = {size: np.zeros(len(pairs), dtype=np.float16) for size in tables}
+    for (size, table), place in zip(tables.items(), places, strict=True):
+        together[place] = table.together
+        weights[size][place] = _half(table.weights)
+    rows, items = np.divmod(pairs, max(n, 1))
+    order = np.lexsort((items, -weights[next(iter(tables))], rows))
+    start = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rows, minlength=n), out=start[1:])
+    items, together = items[order].astype(_smallest(n)), together[order]
+    together = together.astype(_smallest(int(together.max(initial=0)) + 1))
+    return {
+        size: Neighbours(start=start, items=items, weights=values[order], together=together)
+        for size, values in weights.items()
+    }
 
 
 def best_first(sums: dict[int, float], first: int) -> Iterator[tuple[int, float]]:
@@ -107,11 +147,20 @@ def best_first(sums: dict[int, float], first: int) -> Iterator[tuple[int, float]
         yield item, -value
 
 
-def descending(totals: NDArray[np.float64], first: int) -> Iterator[tuple[int, float]]:
-    """Positions and values above 0, largest first, lower position first when equal; sorts no more than asked."""
-    found = np.flatnonzero(totals > 0.0)
-    values = totals[found]
+def descending(items: NDArray[np.int64], values: NDArray[np.float64], first: int) -> Iterator[tuple[int, float]]:
+    """Ascending items and their values, largest value first, lower item first when equal; sorts no more than asked."""
     near = values >= np.partition(values, -first)[-first] if len(values) > first else values > 0.0
     for part in (near, ~near):
         order = np.argsort(-values[part], kind="stable")
-        yield from zip(found[part][order].tolist(), values[part][order].tolist(), strict=True)
+        yield from zip(items[part][order].tolist(), values[part][order].tolist(), strict=True)
+
+
+def _half(weights: NDArray[Any]) -> NDArray[np.float16]:
+    """Rounded; never to 0 or to infinity, which would change what is in the list."""
+    size = np.clip(np.abs(weights), _SMALLEST, _LARGEST)
+    return np.where(weights == 0.0, 0.0, np.copysign(size, weights)).astype(np.float16)
+
+
+def _smallest(values: int) -> type[np.uint16] | type[np.int32]:
+    """The smaller of two integer types that holds so many values."""
+    return np.uint16 if values <= 1 << 16 else np.int32

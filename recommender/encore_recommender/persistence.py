@@ -3,11 +3,12 @@
     models/
         CURRENT                      one line: the name of the live model's directory
         model-20260301T020000Z-9f86d081/
-            manifest.json            format, parameters, metrics, and size and SHA-256 of every array file
-            skus.npy  one_items.npy  ...
+            manifest.json            format, parameters, metrics, and size and checksums of every array file
+            sku_names.npy  items.npy  weights_one.npy  ...
 
 Readers map the arrays, so all workers share one copy in memory. Files are never changed after they are
-written, only replaced as a whole; a reader keeps what it has mapped.
+written, only replaced as a whole; a reader keeps what it has mapped. The version ends with a checksum of the
+manifest, the manifest holds those of the arrays.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,34 +27,39 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from encore_recommender import ids
+from encore_recommender import arrayfiles, ids
 from encore_recommender.model import Calibration, CoPurchaseModel, Memory
 from encore_recommender.neighbours import SIZES, Neighbours
 
 FORMAT = "encore-recommender co-purchase model"
 
 #: Raise it with every change that an older reader would misread.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 
-#: Every model holds exactly these files, so a manifest cannot name any other path.
-ARRAYS: Mapping[str, str] = {
-    "skus": "uint8",
-    "sku_offsets": "int64",
-    "orders_with": "int64",
-    "categories": "uint8",
-    "category_offsets": "int64",
-    "category_of": "int32",
+#: Every model holds exactly these files of these types, so a manifest cannot name any other path.
+ARRAYS: Mapping[str, tuple[str, ...]] = {
     **{
-        f"{size}_{part}": dtype
-        for size in SIZES
-        for part, dtype in (("start", "int64"), ("items", "int32"), ("weights", "float32"), ("together", "int32"))
+        f"{kind}_{part}": (dtype,)
+        for kind in ("sku", "category")
+        for part, dtype in (("names", "|u1"), ("offsets", "<i8"), ("digests", "<u8"), ("by_digest", "<i4"))
     },
-    "memories": "float64",
-    "calibrations": "float64",
+    "orders_with": ("<i8",),
+    "category_of": ("<i4",),
+    "family_of": ("<i4",),
+    "start": ("<i8",),
+    # As wide as the shop needs.
+    "items": ("<u2", "<i4"),
+    "together": ("<u2", "<i4"),
+    **{f"weights_{size}": ("<f2",) for size in SIZES},
+    "memories": ("<f8",),
+    "calibrations": ("<f8",),
 }
+
+#: Patterns of half precision from here on are infinite or not a number: without a sign, and with one.
+_NOT_FINITE, _NOT_FINITE_SIGNED = 0x7C00, 0xFC00
 
 #: A manifest is a few kB; a larger one is not ours and is not read.
 LARGEST_MANIFEST = 1 << 20
@@ -114,11 +119,11 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
     writing = root / f".writing-{os.getpid()}-{os.urandom(4).hex()}"
     writing.mkdir()
     try:
-        files = {name: _write_array(writing / f"{name}.npy", array) for name, array in _arrays(model).items()}
-        content = hashlib.sha256("".join(entry["sha256"] for entry in files.values()).encode()).hexdigest()
-        version = f"{about.created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{content[:12]}"
-        manifest = json.dumps(_manifest(model, version, about, files), indent=2, allow_nan=False, sort_keys=True)
-        _write_synced(writing / MANIFEST, manifest.encode())
+        files = {name: arrayfiles.write(writing / f"{name}.npy", array) for name, array in _arrays(model).items()}
+        manifest = _manifest(model, about, files)
+        version = f"{about.created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{_content(manifest)}"
+        text = json.dumps({**manifest, "version": version}, indent=2, allow_nan=False, sort_keys=True)
+        _write_synced(writing / MANIFEST, text.encode())
         _sync_directory(writing)
         target = root / f"model-{version}"
         if not target.exists():
@@ -163,41 +168,65 @@ def open_model(directory: Path) -> CoPurchaseModel:
         ModelRefused: See `load`.
     """
     manifest = read_manifest(directory)
+    arrays = _mapped(directory, manifest)
+    skus, categories = (
+        ids.Names(*(arrays[f"{kind}_{part}"] for part in ("names", "offsets", "digests", "by_digest")))
+        for kind in ("sku", "category")
+    )
     try:
-        arrays = {name: _map_array(directory, name, manifest["files"][name]) for name in ARRAYS}
-        skus = ids.unpack(arrays["skus"], arrays["sku_offsets"])
-        categories = ids.unpack(arrays["categories"], arrays["category_offsets"])
-    except (OSError, ValueError) as error:
+        skus.check()
+        categories.check()
+    except ValueError as error:
         _refuse(directory, f"cannot be read ({error})")
-    tables = {size: _neighbours(arrays, size) for size in SIZES}
-    orders, orders_with, category_of = manifest["counts"]["orders"], arrays["orders_with"], arrays["category_of"]
-    n = len(skus)
-    if len(set(skus)) != n or "" in skus:
-        _refuse(directory, "repeats a product or has one without a name")
-    if len(orders_with) != n or not _within(orders_with, 0, orders) or bool(np.any(np.diff(orders_with) > 0)):
+    orders, orders_with = manifest["counts"]["orders"], arrays["orders_with"]
+    if len(orders_with) != len(skus) or not _within(orders_with, 0, orders) or bool((np.diff(orders_with) > 0).any()):
         _refuse(directory, "has product counts that do not fit its products")
-    if len(category_of) != n or not _within(category_of, -1, len(categories) - 1):
-        _refuse(directory, "has categories that do not fit its products")
-    for size, table in tables.items():
-        _check_table(directory, table, orders_with)
-        # Where rows are added up, one product may speak against another.
-        if size == "one" and bool(np.any(table.weights <= 0)):
-            _refuse(directory, "has a weight that is not above 0")
+    for name, most in (("category_of", len(categories) - 1), ("family_of", len(skus) - 1)):
+        if len(arrays[name]) != len(skus) or not _within(arrays[name], -1, most):
+            _refuse(directory, "has categories or families that do not fit its products")
+    _check_lists(directory, arrays)
     memories, calibrations = arrays["memories"], arrays["calibrations"]
     numbers = np.concatenate([memories, calibrations])
     if len(memories) != 2 * len(SIZES) or len(calibrations) != 5 * len(SIZES) or not np.all(np.abs(numbers) < 1e6):
         _refuse(directory, "has weights of history or of certainty that are not numbers")
+    start, items, together = arrays["start"], arrays["items"], arrays["together"]
     return CoPurchaseModel(
         skus=skus,
         orders=orders,
         orders_with=orders_with,
-        tables=tables,
+        tables={
+            size: Neighbours(start=start, items=items, weights=arrays[f"weights_{size}"], together=together)
+            for size in SIZES
+        },
         memories={size: Memory(*memories[2 * i : 2 * i + 2].tolist()) for i, size in enumerate(SIZES)},
         calibrations={size: Calibration(*calibrations[5 * i : 5 * i + 5].tolist()) for i, size in enumerate(SIZES)},
         categories=categories,
-        category_of=category_of,
+        category_of=arrays["category_of"],
+        family_of=arrays["family_of"],
         version=manifest["version"],
     )
+
+
+def verify(directory: Path) -> None:
+    """All that `open_model` makes sure of, and what would take it too long: SHA-256, digests, counts that add up.
+
+    For `doctor` and for whoever receives a model from elsewhere; takes a second for a large shop.
+
+    Raises:
+        ModelRefused: It should not be served.
+    """
+    model, manifest = open_model(directory), read_manifest(directory)
+    for name, entry in manifest["files"].items():
+        if not arrayfiles.unchanged(directory / f"{name}.npy", entry):
+            _refuse(directory, f"has another SHA-256 of {name}.npy than when it was written")
+    for names in (model.skus, model.categories):
+        if any(names.number[name] != number for number, name in enumerate(names)):
+            _refuse(directory, "repeats a name or has a digest that is not its name's")
+    table, orders_with = model.tables[SIZES[0]], model.orders_with
+    rows = np.repeat(np.arange(len(orders_with)), np.diff(table.start))
+    rarer = np.minimum(orders_with[rows], orders_with[table.items])
+    if bool(np.any((table.together > rarer) | (rows == table.items))):
+        _refuse(directory, "counts more orders with two products than with one of them")
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -227,42 +256,44 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(files, dict) or set(files) != set(ARRAYS):
         _refuse(directory, "does not list exactly the files of a model")
     if not all(_is_file_entry(entry) for entry in files.values()):
-        _refuse(directory, "does not give size and checksum of every file")
+        _refuse(directory, "does not give size and checksums of every file")
     if not isinstance(counts, dict) or not _is_count(counts.get("orders")):
         _refuse(directory, "does not say how many orders it counted")
     if manifest.get("version") != directory.name.removeprefix("model-"):
         _refuse(directory, "names another version than its directory")
+    if not str(manifest["version"]).endswith(f"-{_content(manifest)}"):
+        _refuse(directory, "has a manifest that has changed since it was written")
     return manifest
 
 
 def _arrays(model: CoPurchaseModel) -> dict[str, NDArray[Any]]:
-    skus, sku_offsets = ids.pack(model.skus)
-    categories, category_offsets = ids.pack(model.categories)
+    table = model.tables[SIZES[0]]
     arrays: dict[str, NDArray[Any]] = {
-        "skus": skus,
-        "sku_offsets": sku_offsets,
         "orders_with": model.orders_with,
-        "categories": categories,
-        "category_offsets": category_offsets,
         "category_of": model.category_of,
+        "family_of": model.family_of,
+        "start": table.start,
+        "items": table.items,
+        "together": table.together,
+        **{f"weights_{size}": model.tables[size].weights for size in SIZES},
+        "memories": np.array([model.memories[size] for size in SIZES]).ravel(),
+        "calibrations": np.array([model.calibrations[size] for size in SIZES]).ravel(),
     }
-    for prefix, table in model.tables.items():
-        arrays[f"{prefix}_start"] = table.start
-        arrays[f"{prefix}_items"] = table.items
-        arrays[f"{prefix}_weights"] = table.weights
-        arrays[f"{prefix}_together"] = table.together
-    arrays["memories"] = np.array([model.memories[size] for size in SIZES]).ravel()
-    arrays["calibrations"] = np.array([model.calibrations[size] for size in SIZES]).ravel()
-    return {name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in ARRAYS.items()}
+    for kind, names in (("sku", model.skus), ("category", model.categories)):
+        arrays |= {f"{kind}_names": names.blob, f"{kind}_offsets": names.offsets}
+        arrays |= {f"{kind}_digests": names.sorted_digests, f"{kind}_by_digest": names.by_digest}
+    return {name: _as_one_of(dtypes, arrays[name]) for name, dtypes in ARRAYS.items()}
 
 
-def _manifest(
-    model: CoPurchaseModel, version: str, about: Provenance, files: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+def _as_one_of(dtypes: tuple[str, ...], array: NDArray[Any]) -> NDArray[Any]:
+    dtype = array.dtype.newbyteorder("<").str
+    return np.ascontiguousarray(array, dtype=dtype if dtype in dtypes else dtypes[-1])
+
+
+def _manifest(model: CoPurchaseModel, about: Provenance, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "version": version,
         "created_at": about.created_at.astimezone(UTC).isoformat(),
         "data_window": {"first_order_at": about.first_order_at, "last_order_at": about.last_order_at},
         "parameters": dict(about.parameters),
@@ -273,12 +304,10 @@ def _manifest(
     }
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
-    with path.open("xb") as file:
-        np.lib.format.write_array(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    return {"sha256": _digest(path), "bytes": path.stat().st_size}
+def _content(manifest: Mapping[str, Any]) -> str:
+    """A checksum of all the manifest says but its version, which ends with it."""
+    said = {name: value for name, value in manifest.items() if name != "version"}
+    return hashlib.sha256(json.dumps(said, allow_nan=False, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -298,11 +327,6 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _forget_old(root: Path, *, live: str) -> None:
@@ -330,46 +354,40 @@ def _read_small(path: Path, absent: str) -> bytes:
     return data
 
 
-def _map_array(directory: Path, name: str, entry: Mapping[str, Any]) -> NDArray[Any]:
-    path = directory / f"{name}.npy"
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{path.name} is not a plain file")
-    if found.st_size != entry["bytes"]:
-        raise ValueError(f"{path.name} has {found.st_size} bytes where {entry['bytes']} were written")
-    if _digest(path) != entry["sha256"]:
-        raise ValueError(f"{path.name} has changed since it was written")
-    # Raises on anything but a plain array: it has no code path that unpickles.
-    array = np.lib.format.open_memmap(path, mode="r")
-    if array.dtype.str != np.dtype(ARRAYS[name]).str or array.ndim != 1:
-        raise ValueError(f"{path.name} holds {array.dtype} with {array.ndim} dimensions")
-    return array.view(np.ndarray)
+def _mapped(directory: Path, manifest: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    try:
+        return {
+            name: arrayfiles.mapped(directory / f"{name}.npy", manifest["files"][name], dtypes)
+            for name, dtypes in ARRAYS.items()
+        }
+    except (OSError, ValueError) as error:
+        _refuse(directory, f"cannot be read ({error})")
 
 
-def _neighbours(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Neighbours:
-    return Neighbours(
-        start=arrays[f"{prefix}_start"],
-        items=arrays[f"{prefix}_items"],
-        weights=arrays[f"{prefix}_weights"],
-        together=arrays[f"{prefix}_together"],
-    )
-
-
-def _check_table(directory: Path, table: Neighbours, orders_with: NDArray[Any]) -> None:
+def _check_lists(directory: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse lists that do not fit the products, so that nothing served later can be out of bounds."""
-    n, sold = len(orders_with), int(np.count_nonzero(orders_with))
-    start, items, together = table.start, table.items, table.together
-    in_shape = len(start) == n + 1 and start[0] == 0 and start[-1] == len(items)
-    if not in_shape or bool(np.any(np.diff(start) < 0)) or not _within(items, 0, sold - 1):
+    start, items, together = arrays["start"], arrays["items"], arrays["together"]
+    orders_with = arrays["orders_with"]
+    in_shape = len(start) == len(orders_with) + 1 and start[0] == 0 and start[-1] == len(items)
+    if not in_shape or bool((start[1:] < start[:-1]).any()):
         _refuse(directory, "has neighbour lists that do not fit its products")
-    if len(table.weights) != len(items) or len(together) != len(items):
-        _refuse(directory, "has neighbour lists of unequal length")
-    rows = np.repeat(np.arange(n), np.diff(start))
-    rarer = np.minimum(orders_with[rows], orders_with[items])
-    if not bool(np.all((together >= 0) & (together <= rarer) & (rows != items))):
-        _refuse(directory, "counts more orders with two products than with one of them")
-    if not bool(np.all(np.isfinite(table.weights))):
-        _refuse(directory, "has a weight that is not a number")
+    if not _within(items, 0, int(np.count_nonzero(orders_with)) - 1):
+        _refuse(directory, "has neighbour lists that do not fit its products")
+    if not _within(together, 0, int(orders_with.max(initial=0))):
+        _refuse(directory, "counts more orders with two products than with any one")
+    for size in SIZES:
+        weights = arrays[f"weights_{size}"]
+        if not len(weights) == len(items) == len(together):
+            _refuse(directory, "has neighbour lists of unequal length")
+        # Of all patterns those without a sign are the smaller integers, which takes no look at the numbers themselves.
+        if not (
+            _within(weights.view("<i2"), -(1 << 15), _NOT_FINITE - 1)
+            and _within(weights.view("<u2"), 0, _NOT_FINITE_SIGNED - 1)
+        ):
+            _refuse(directory, "has a weight that is not a number")
+        # Where rows are added up, one product may speak against another.
+        if size == "one" and not _within(weights.view("<i2"), 0, _NOT_FINITE - 1):
+            _refuse(directory, "has a weight that is below 0")
 
 
 def _within(values: NDArray[Any], least: int, most: int) -> bool:
@@ -381,7 +399,9 @@ def _is_count(value: object) -> bool:
 
 
 def _is_file_entry(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and _is_count(entry.get("bytes"))
+    if not isinstance(entry, dict) or not _is_count(entry.get("bytes")):
+        return False
+    return isinstance(entry.get("sha256"), str) and isinstance(entry.get("fingerprint"), str)
 
 
 def _no_constant(name: str) -> NoReturn:

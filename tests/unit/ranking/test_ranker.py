@@ -105,14 +105,14 @@ def test_a_bad_new_model_keeps_the_last_good_one_and_is_logged_once(
     good = publish(tmp_path, ("pen", "ink"))
     ranker = CoPurchaseRanker(tmp_path, clock=clock)
     bad = publish(tmp_path, ("pen", "paper"), day=1)
-    torn = tmp_path / f"model-{bad}" / "skus.npy"
+    torn = tmp_path / f"model-{bad}" / "sku_names.npy"
     torn.write_bytes(torn.read_bytes()[:-1])
     with caplog.at_level(logging.WARNING, logger=copurchase.__name__):
         for second in range(1, 200):
             clock.now = float(second)
             assert skus(ranker, "pen") == ["ink"]
     assert ranker.version == good
-    assert ranker.problem.startswith(f"model-{bad} cannot be read (skus.npy has ")
+    assert ranker.problem.startswith(f"model-{bad} cannot be read (sku_names.npy has ")
     assert ranker.problem.endswith(": train again")
     assert [record.getMessage() for record in caplog.records] == [f"{ranker.problem} (keeping {good})"]
 

@@ -131,7 +131,7 @@ def test_short_and_long_baskets_add_up_the_same_way(lines: int) -> None:
     items = list(range(lines))
     by_hand: dict[int, float] = {}
     for item in items:
-        for neighbour, weight in table.row(item).weights.items():
+        for neighbour, weight in table.row(item).items():
             by_hand[neighbour] = by_hand.get(neighbour, 0.0) + weight
     expected = [entry for entry in by_hand.items() if entry[1] > 0]
     expected.sort(key=lambda entry: (-entry[1], entry[0]))
