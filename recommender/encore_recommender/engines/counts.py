@@ -1,0 +1,160 @@
+"""Counting on an engine: from lines to every product's counts and its strongest pairs, in parts that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encore_recommender.baskets import Baskets
+from encore_recommender.blending import LATELY_DAYS
+from encore_recommender.counting import BASKET_EXPONENTS, HALF_LIFE_DAYS, WEIGHT_UNIT, weigh_orders
+from encore_recommender.engines import parts, sql
+from encore_recommender.engines.databases import Engine
+from encore_recommender.engines.parts import Progress
+
+#: One pair in a part, 28 bytes, sorted by product, then other product. Weights are whole numbers, see `weigh_orders`.
+PAIR = np.dtype([("item", "<i4"), ("other", "<i4"), ("together", "<i4"), ("by_root", "<i8"), ("by_size", "<i8")])
+
+#: What an engine and the arrays made of its answer take for a pair while its part is counted, bytes.
+BYTES_PER_PAIR = 150
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counted:
+    """What an engine counted: products best-seller first, pairs in files."""
+
+    n_orders: int
+    """Orders that count."""
+    n_lines: int
+    orders_left_out: int
+    """Orders with more than `max_lines` lines."""
+    lately: int
+    """Sum of what every order counts for the recent fashion."""
+    product: NDArray[np.int64]
+    """Per product, its number in `lines`."""
+    orders_with: NDArray[np.int64]
+    by_root: NDArray[np.int64]
+    """Sum of the weights of the orders that contain each product."""
+    by_size: NDArray[np.int64]
+    recent: NDArray[np.int64]
+    """The same with the weights of the recent fashion."""
+    files: list[Path]
+    """Arrays of PAIR, in the order of the products."""
+
+    def pairs(self) -> Iterator[NDArray[Any]]:
+        """The pairs, part by part, mapped and not read."""
+        return parts.rows(self.files)
+
+
+def lines_of(baskets: Baskets) -> dict[str, NDArray[Any]]:
+    """The table `lines` of orders that are in memory."""
+    order = baskets.order_of_line
+    times = np.full(baskets.n_orders, np.nan) if baskets.times is None else baskets.times
+    return {
+        "order_id": order.astype(np.int64),
+        "product": baskets.items.astype(np.int64),
+        "upsell": baskets.upsell.astype(np.int64),
+        "placed_at": times[order],
+    }
+
+
+def count(
+    engine: Engine,
+    folder: Path,
+    *,
+    top_k: int | None = None,
+    max_lines: int = 500,
+    memory_mb: int = 1_024,
+    progress: Callable[[Progress], None] = lambda told: None,
+) -> Counted:
+    """Count the table `lines`, which the engine has; what an earlier run finished in `folder` is not done again.
+
+    Args:
+        engine: Where the counting runs.
+        folder: For the parts. One folder, one count.
+        top_k: Pairs kept per product, see `sql.top_pairs`; all when not given.
+        max_lines: Orders with more lines are left out.
+        memory_mb: For one part of the pairs, in the engine or here.
+        progress: Told after every part.
+
+    Raises:
+        OtherPlan: The folder holds parts of another count.
+    """
+    parts.agree(folder, {"top_k": top_k, "max_lines": max_lines, "memory_mb": memory_mb, "sql": sql.TOP_PAIRS})
+    for step in ("merged", "orders"):
+        engine.store(step, sql.STEPS[step])
+    kinds = engine.fetch(sql.KINDS)
+    kept = kinds["size"] <= max_lines
+    weights = weigh(kinds["size"][kept], kinds["placed_at"][kept])
+    engine.load("weights", weights)
+    for step in ("baskets", "products"):
+        engine.store(step, sql.STEPS[step])
+    products = engine.fetch("SELECT * FROM products ORDER BY item")
+    n_items = len(products["item"])
+    most = np.minimum(products["partners"], max(n_items - 1, 0))
+    runs = _runs(most, memory_mb * 1_000_000 // BYTES_PER_PAIR)
+
+    def work(number: int) -> NDArray[Any]:
+        first, last = runs[number]
+        found = engine.fetch(sql.top_pairs(first=first, last=last, top_k=top_k or n_items))
+        pairs = np.empty(len(found["item"]), dtype=PAIR)
+        for name in PAIR.names or ():
+            pairs[name] = found[name]
+        return pairs
+
+    files = parts.run(
+        folder,
+        costs=[int(products["partners"][first:last].sum()) for first, last in runs],
+        work=work,
+        step="counting pairs",
+        progress=progress,
+    )
+    return Counted(
+        n_orders=int(kinds["orders"][kept].sum()),
+        n_lines=int(products["orders_with"].sum()),
+        orders_left_out=int(kinds["orders"][~kept].sum()),
+        lately=int((weights["lately"] * kinds["orders"][kept]).sum()),
+        product=products["product"],
+        orders_with=products["orders_with"],
+        by_root=products["by_root"],
+        by_size=products["by_size"],
+        recent=products["lately"],
+        files=files,
+    )
+
+
+def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """The table `weights`, from the same function that weighs orders in memory."""
+    none, placed_at = np.zeros(0, dtype=np.int32), placed_at.astype(np.float64)
+    one_of_each = Baskets(
+        skus=(),
+        start=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]),
+        items=none,
+        quantities=none.astype(np.int64),
+        upsell=none.astype(np.bool_),
+        times=placed_at,
+    )
+    weighed = {
+        name: weigh_orders(one_of_each, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS)
+        for name, exponent in BASKET_EXPONENTS.items()
+    }
+    age_days = (placed_at.max(initial=-np.inf) - placed_at) / 86_400.0
+    weighed["lately"] = np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
+    return {"size": sizes.astype(np.int64), "placed_at": placed_at, **weighed}
+
+
+def _runs(most: NDArray[np.int64], at_once: int) -> list[tuple[int, int]]:
+    """Runs of products, first and one past the last, with so many pairs at most where one product has no more."""
+    runs: list[tuple[int, int]] = []
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(most)])
+    first = 0
+    while first < len(most):
+        last = max(int(np.searchsorted(before, before[first] + at_once, side="right")) - 1, first + 1)
+        runs.append((first, last))
+        first = last
+    return runs
