@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from reprlib import repr as shown
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encore_recommender import ids
+from encore_recommender import columns, ids
+from encore_recommender.columns import BadBaskets
 
 if TYPE_CHECKING:
     from encore_recommender.lines import Lines
 
-
-class BadBaskets(ValueError):
-    """The order lines cannot be made into baskets."""
+__all__ = ["BadBaskets", "Baskets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,19 +86,22 @@ class Baskets:
         Raises:
             BadBaskets: Rows of different lengths, fewer than 2 or more than 6 columns, or a bad value.
         """
+        rows = list(rows)
+        for kind in set(map(type, rows)):
+            if issubclass(kind, (str, bytes, Mapping, Set)) or not hasattr(kind, "__iter__"):
+                row = next(i for i, row in enumerate(rows) if type(row) is kind)
+                raise BadBaskets(f"row {row}: a row is a tuple (order_ref, sku, ...), not {shown(rows[row])}")
         try:
-            columns = [list(column) for column in zip(*rows, strict=True)]
+            cells = [list(column) for column in zip(*rows, strict=True)]
         except ValueError:
             raise BadBaskets("the rows do not all have the same number of columns") from None
-        if not columns:
-            columns = [[], []]
-        if not 2 <= len(columns) <= 6:
-            raise BadBaskets(f"a row has 2 to 6 columns, order_ref and sku first; these have {len(columns)}")
+        if not cells:
+            cells = [[], []]
+        if not 2 <= len(cells) <= 6:
+            raise BadBaskets(f"a row has 2 to 6 columns, order_ref and sku first; these have {len(cells)}")
         names = ("quantities", "customers", "times", "upsell")
-        optional: dict[str, Any] = dict(zip(names, columns[2:], strict=False))
-        return cls.from_columns(
-            columns[0], columns[1], categories=categories, titles=titles, parents=parents, **optional
-        )
+        optional: dict[str, Any] = dict(zip(names, cells[2:], strict=False))
+        return cls.from_columns(cells[0], cells[1], categories=categories, titles=titles, parents=parents, **optional)
 
     @classmethod
     def from_columns(
@@ -124,10 +127,10 @@ class Baskets:
         Args:
             order_refs: The shop's order references, not empty.
             skus: Product references, not empty.
-            quantities: Units, at least 1; 1 where not given.
-            customers: The shop's customer references, or None where unknown.
-            times: Unix seconds, or None (or NaN) where unknown.
-            upsell: True where the line was sold by an offer.
+            quantities: Units, from 1 to MOST_UNITS; 1 where not given.
+            customers: The shop's customer references; None, NaN or an empty text where unknown.
+            times: Unix seconds, or None (or NaN) where unknown; or numpy dates, taken as UTC.
+            upsell: True where the line was sold by an offer, False or None where not.
             categories: Category per SKU.
             titles: Title per SKU, where known.
             parents: Parent product per SKU, where known.
@@ -135,20 +138,14 @@ class Baskets:
         Raises:
             BadBaskets: Columns of different lengths, or a value out of range, with its row number.
         """
-        order_refs, skus = _texts(order_refs, "order_ref"), _texts(skus, "sku")
-        n = len(order_refs)
-        for name, column in (("sku", skus), ("quantity", quantities), ("customer", customers), ("time", times)):
-            if column is not None and len(column) != n:
-                raise BadBaskets(f"the {name} column has {len(column)} entries, order_ref has {n}")
-        if upsell is not None and len(upsell) != n:
-            raise BadBaskets(f"the upsell column has {len(upsell)} entries, order_ref has {n}")
-
-        refs, order = ids.encode_in_order_seen(order_refs)
-        names, item = ids.encode(skus)
-        units = _quantities(quantities, n)
-        sold_by_offer = np.zeros(n, dtype=np.bool_) if upsell is None else np.asarray(upsell, dtype=np.bool_)
+        orders = columns.texts(order_refs, "order_ref")
+        n = len(orders)
+        refs, order = ids.encode_in_order_seen(orders)
+        names, item = ids.encode(columns.texts(skus, "sku", n))
+        units = columns.units(quantities, n)
+        sold_by_offer = columns.flags(upsell, n)
         n_orders = int(order.max()) + 1 if n else 0
-        order_times = _order_times(times, order, n_orders)
+        order_times = _earliest(columns.seconds(times, n), order, n_orders)
         oldest_first = np.arange(n_orders) if order_times is None else np.argsort(order_times, kind="stable")
         rank = np.empty(n_orders, dtype=np.int64)
         rank[oldest_first] = np.arange(n_orders)
@@ -160,7 +157,7 @@ class Baskets:
         ordinary = np.bincount(line_of, weights=~sold_by_offer, minlength=len(kept)) > 0
         start = np.zeros(n_orders + 1, dtype=np.int64)
         np.cumsum(np.bincount(rank[order][first_line], minlength=n_orders), out=start[1:])
-        customer_refs, customer_codes = _order_customers(customers, order, n_orders)
+        customer_refs, customer_codes = _of_orders(columns.customers(customers, n), order, n_orders)
         return cls(
             skus=names,
             start=start,
@@ -171,9 +168,9 @@ class Baskets:
             customers=None if customer_codes is None else customer_codes[oldest_first],
             order_digests=ids.digests(refs, seed=0)[oldest_first],
             customer_refs=customer_refs,
-            categories=dict(categories or {}),
-            titles=dict(titles or {}),
-            parents=dict(parents or {}),
+            categories=columns.named(categories, "category"),
+            titles=columns.named(titles, "title"),
+            parents=columns.named(parents, "parent"),
         )
 
     @classmethod
@@ -201,14 +198,14 @@ class Baskets:
             raise BadBaskets(f"{len(names)} skus for {entries.shape[1]} columns")
         if sparse:
             lines = entries.tocsr().tocoo()  # by way of CSR, because COO may hold an entry in parts
-            rows, columns, values = lines.row, lines.col, lines.data
+            order, item, values = lines.row, lines.col, lines.data
         else:
-            rows, columns = np.nonzero(entries)
-            values = entries[rows, columns]
+            order, item = np.nonzero(entries)
+            values = entries[order, item]
         if not bool(np.all(np.isfinite(values) & (values >= 0))):
             raise BadBaskets("no entry of a matrix of orders is below 0, infinite or not a number; leave returns out")
-        rows, columns = rows[values > 0].tolist(), columns[values > 0].tolist()
-        found = cls.from_columns([str(row) for row in rows], [names[column] for column in columns])
+        bought = values > 0
+        found = cls.from_columns(list(map(str, order[bought].tolist())), [names[i] for i in item[bought].tolist()])
         return replace(found, order_digests=None)
 
     @classmethod
@@ -312,59 +309,27 @@ class Baskets:
         )
 
 
-def _texts(column: Sequence[str], name: str) -> Sequence[str]:
-    values = column.tolist() if isinstance(column, np.ndarray) else column
-    if all(type(value) is str and value for value in set(map(_as_key, values))):
-        return values
-    row = next(i for i, value in enumerate(values) if type(value) is not str or not value)
-    raise BadBaskets(f"row {row}: {name} must be a text that is not empty, not {values[row]!r}")
-
-
-def _as_key(value: object) -> object:
-    """Something a set can hold, so that each distinct name is looked at once."""
-    return value if type(value) is str else ""
-
-
-def _quantities(column: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np.int64]:
-    if column is None:
-        return np.ones(n, dtype=np.int64)
-    values = np.asarray(column)
-    if n and values.dtype.kind not in "iu":
-        raise BadBaskets(f"quantities must be whole numbers, not {values.dtype}")
-    units = values.astype(np.int64)
-    bad = np.flatnonzero(units < 1)
-    if len(bad):
-        raise BadBaskets(f"row {bad[0]}: quantity must be at least 1, not {units[bad[0]]}; leave returns out")
-    return units
-
-
-def _order_times(
-    column: Sequence[float | None] | NDArray[Any] | None, order: NDArray[np.int32], n_orders: int
+def _earliest(
+    seconds: NDArray[np.float64] | None, order: NDArray[np.int32], n_orders: int
 ) -> NDArray[np.float64] | None:
-    if column is None:
-        return None
-    try:
-        seconds = np.asarray(column, dtype=np.float64)  # None becomes NaN
-    except (TypeError, ValueError):
-        raise BadBaskets("times must be Unix seconds, or None where unknown") from None
-    known = np.isfinite(seconds)
-    if bool(np.isinf(seconds).any()):
-        raise BadBaskets(f"row {int(np.flatnonzero(np.isinf(seconds))[0])}: time must be finite")
-    if not known.any():
+    """Per order, the time of its earliest line; the oldest of all where it has none."""
+    if seconds is None or np.isnan(seconds).all():
         return None
     earliest = np.full(n_orders, np.inf)
+    known = ~np.isnan(seconds)
     np.minimum.at(earliest, order[known], seconds[known])
     earliest[np.isinf(earliest)] = seconds[known].min()
     return earliest
 
 
-def _order_customers(
-    column: Sequence[str | None] | None, order: NDArray[np.int32], n_orders: int
+def _of_orders(
+    customers: dict[int, str], order: NDArray[np.int32], n_orders: int
 ) -> tuple[tuple[str, ...], NDArray[np.int32] | None]:
-    known = [i for i, ref in enumerate(column) if ref] if column is not None else []
-    if column is None or not known:
+    """The customers and, per order, who the first line that names one names."""
+    if not customers:
         return (), None
-    refs, codes = ids.encode([str(column[i]) for i in known])
+    refs, codes = ids.encode(list(customers.values()))
+    lines = np.fromiter(customers, dtype=np.int64, count=len(customers))
     per_order = np.full(n_orders, -1, dtype=np.int32)
-    per_order[order[known][::-1]] = codes[::-1]  # the first line that names a customer wins
+    per_order[order[lines][::-1]] = codes[::-1]
     return refs, per_order

@@ -208,7 +208,7 @@ def test_a_matrix_that_holds_no_orders_is_refused(matrix: Any, skus: list[str] |
 
 
 def test_order_lines_that_are_not_baskets_yet_are_refused_with_the_way_there() -> None:
-    with pytest.raises(ValueError, match="could not convert string to float") as refusal:
+    with pytest.raises(ValueError, match="not compatible with arrays of bytes/strings") as refusal:
         CoPurchaseRecommender().fit([("order 1", "bread"), ("order 1", "butter")])
     assert refusal.value.__notes__ == [
         "it takes Baskets, or a matrix of orders x products; Baskets.from_rows takes order lines"
