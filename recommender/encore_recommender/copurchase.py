@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Pairs, score_pairs
 from encore_recommender.bounds import Bounds
+from encore_recommender.counting import PairCounts
+from encore_recommender.dense import DenseScores, DenseView
 from encore_recommender.explanations import Explanation
+from encore_recommender.ledger import Ledger
 from encore_recommender.model import CoPurchaseModel, Recommendations
 from encore_recommender.neighbours import SIZES, Neighbours
 from encore_recommender.tuning import Choice
@@ -54,13 +57,19 @@ class CoPurchaseRecommender(BaseEstimator):
     Attributes:
         model_: The fitted `CoPurchaseModel`, which serves without scipy and scikit-learn.
         choice_: The blends in use, the weight of customer history, and the calibration.
+        ledger_: The orders the counts were taken from, and the counts of pairs, for `partial_fit`.
+        dense_: What the last `fit` made of the dense scores.
         n_orders_: Orders the counts were taken from.
         n_lines_: Their lines.
         n_features_in_: Products somebody bought; the columns of a matrix, where one was fitted.
         feature_names_in_: Their SKUs, best-seller first; as they stand, where a matrix with names was fitted.
         orders_left_out_: Orders with more than `max_lines` lines.
+        orders_repeated_: Orders that `partial_fit` was given and knew already.
         items_beyond_dense_: Products without the dense score.
     """
+
+    ledger_: Ledger
+    _model: CoPurchaseModel | None
 
     def __init__(
         self,
@@ -111,19 +120,84 @@ class CoPurchaseRecommender(BaseEstimator):
         choice = self.choice
         if choice is None:
             choice = self._choose(counted, lambda share: report(0.7 * share)) if self.tune else Choice()
-        catalogue = _Catalogue(counted)
-        tables = self._tables(self._pairs(counted, catalogue), choice)
-        self.model_: CoPurchaseModel = catalogue.model(tables, choice)
+        ledger = Ledger.of(counted).counted()
+        catalogue = _Catalogue(ledger.orders)
+        pairs = self._pairs(ledger.orders, catalogue, counted=ledger.pairs)
         self.choice_: Choice = choice
-        self.n_orders_: int = counted.n_orders
-        self.n_lines_: int = counted.n_lines
-        if isinstance(baskets, Baskets):
-            self.n_features_in_: int = catalogue.n_sold
-            self.feature_names_in_: NDArray[Any] = np.array(catalogue.skus[: catalogue.n_sold], dtype=object)
+        self.dense_ = DenseScores.of(pairs, catalogue.skus[: min(catalogue.n_sold, self.dense_items)])
         self.orders_left_out_: int = orders.n_orders - counted.n_orders
-        self.items_beyond_dense_: int = max(catalogue.n_sold - self.dense_items, 0)
+        self.orders_repeated_: int = 0
+        self._learned(ledger, catalogue, matrix=not isinstance(baskets, Baskets))
+        self._model = catalogue.model(self._tables(pairs, choice), choice)
         report(1.0)
         return self
+
+    def partial_fit(self, baskets: Baskets | Any, y: object = None) -> CoPurchaseRecommender:
+        """Add new orders to those learned from; the counts are then those of one fit of all, to the last unit.
+
+        An order whose reference is known already is passed over, so whoever repeats itself does no harm; to
+        change an order, `forget` it first. Lists are made anew when the model is next asked for: counts,
+        popularity and the scores made of counts are then those of all orders. The blends and the dense scores
+        stay those of the last `fit` until the next one; the cosine speaks for products that fit did not know.
+
+        Args:
+            baskets: Orders that are complete; see `fit`. Older than those known is fine.
+            y: Ignored.
+
+        Returns:
+            Itself. Where nothing was fitted, the orders are the first, and the default blends are used.
+
+        Raises:
+            BadBaskets: These orders have times and those before have none, or the other way round. Nothing is
+                learned then.
+            ValueError: See `fit`.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "ledger_")
+        orders = self._orders(baskets, first=first)
+        counted = orders.take(orders.sizes <= self.max_lines)
+        before = Ledger.of(counted.take(np.arange(0))) if first else self.ledger_
+        ledger = before.plus(counted)
+        if first:
+            self.choice_, self.dense_ = self.choice or Choice(), DenseScores.none()
+            self.orders_left_out_ = self.orders_repeated_ = 0
+        self.orders_left_out_ += orders.n_orders - counted.n_orders
+        self.orders_repeated_ += before.orders.n_orders + counted.n_orders - ledger.orders.n_orders
+        self._learned(ledger, _Catalogue(ledger.orders), matrix=not isinstance(baskets, Baskets))
+        return self
+
+    def forget(self, order_refs: Iterable[str]) -> CoPurchaseRecommender:
+        """Subtract orders, as if they had never been: a refund, or a person's right to be forgotten.
+
+        The dense scores forget with the next `fit`.
+
+        Args:
+            order_refs: The shop's references; unknown ones, and those forgotten already, are passed over.
+
+        Raises:
+            NotFittedError: Nothing was learned.
+        """
+        check_is_fitted(self, "ledger_")
+        ledger = self.ledger_.minus(order_refs)
+        if ledger is not self.ledger_:
+            self._learned(ledger, _Catalogue(ledger.orders), matrix=False)
+        return self
+
+    @property
+    def model_(self) -> CoPurchaseModel:
+        """The served model; made on first use after orders were added or forgotten.
+
+        Raises:
+            AttributeError: Nothing was learned.
+        """
+        if self._model is None:
+            ledger = self.ledger_.counted()
+            catalogue = _Catalogue(ledger.orders)
+            dense = self.dense_.seen_from(catalogue.skus)
+            pairs = self._pairs(ledger.orders, catalogue, counted=ledger.pairs, dense=dense)
+            self.ledger_ = ledger
+            self._model = catalogue.model(self._tables(pairs, self.choice_), self.choice_)
+        return self._model
 
     def recommend(
         self,
@@ -178,6 +252,16 @@ class CoPurchaseRecommender(BaseEstimator):
             raise
         return Baskets.from_matrix(matrix, skus=getattr(self, "feature_names_in_", None))
 
+    def _learned(self, ledger: Ledger, catalogue: _Catalogue, *, matrix: bool) -> None:
+        self.ledger_ = ledger
+        self._model = None
+        self.n_orders_: int = ledger.orders.n_orders
+        self.n_lines_: int = ledger.orders.n_lines
+        self.items_beyond_dense_: int = len(set(catalogue.skus[: catalogue.n_sold]).difference(self.dense_.skus))
+        if not matrix:
+            self.n_features_in_: int = catalogue.n_sold
+            self.feature_names_in_: NDArray[Any] = np.array(catalogue.skus[: catalogue.n_sold], dtype=object)
+
     def _choose(self, baskets: Baskets, progress: Callable[[float], None]) -> Choice:
         taught, asked = tuning.split_for_choice(baskets)
         if int(np.count_nonzero(asked.sizes >= 2)) * tuning.ROUNDS < tuning.ENOUGH_QUERIES:
@@ -195,7 +279,14 @@ class CoPurchaseRecommender(BaseEstimator):
             progress=lambda share: progress(0.5 + 0.5 * share),
         )
 
-    def _pairs(self, baskets: Baskets, catalogue: _Catalogue) -> Pairs:
+    def _pairs(
+        self,
+        baskets: Baskets,
+        catalogue: _Catalogue,
+        *,
+        counted: PairCounts | None = None,
+        dense: Sequence[DenseView] | None = None,
+    ) -> Pairs:
         return score_pairs(
             baskets,
             catalogue.item_of_sku,
@@ -203,6 +294,8 @@ class CoPurchaseRecommender(BaseEstimator):
             catalogue.n_sold,
             min_support=self.min_support,
             dense_items=self.dense_items,
+            counted=counted,
+            dense=dense,
         )
 
     def _tables(self, pairs: Pairs, choice: Choice) -> dict[str, Neighbours]:
@@ -222,7 +315,8 @@ class _Catalogue:
     def __init__(self, baskets: Baskets) -> None:
         bought = np.bincount(baskets.items, minlength=len(baskets.skus))
         sold = np.flatnonzero(bought)
-        ranked = sold[np.argsort(-bought[sold], kind="stable")]
+        by_name = sorted(sold.tolist(), key=baskets.skus.__getitem__)
+        ranked = np.array(by_name, dtype=np.int64)[np.argsort(-bought[by_name], kind="stable")]
         skus = [baskets.skus[i] for i in ranked.tolist()]
         unsold = sorted(set(baskets.categories).difference(skus))
         self.orders = baskets.n_orders
