@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from encore_recommender.baskets import Baskets
 from encore_recommender.counting import HALF_LIFE_DAYS as HALF_LIFE_DAYS
-from encore_recommender.counting import PairCounts, count, count_pairs, pair_blocks
+from encore_recommender.counting import Counts, PairBlock, PairCounts, count, count_pairs, pair_blocks, weigh_lately
 from encore_recommender.neighbours import Neighbours
 from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
-
-#: What "lately" means when a product's recent share of orders is compared with its usual one.
-LATELY_DAYS = 30.0
 
 #: The two strengths of the ridge: wide assortments with long baskets want the first, narrow ones the second.
 RIDGES = (20.0, 100.0)
@@ -107,6 +104,34 @@ class Pairs:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """All that is known of products and pairs, wherever it was counted; products best-seller first."""
+
+    root: Counts
+    """Orders weighted by the root of their size."""
+    full: Counts
+    """Orders weighted by their size."""
+    trend: NDArray[np.float64]
+    """See `Pairs`."""
+    blocks: Callable[[], Iterable[tuple[int, int, PairBlock, PairBlock]]]
+    """The pairs, from the first product on; see `pair_blocks`."""
+
+    @classmethod
+    def of(
+        cls, baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, counted: PairCounts | None = None
+    ) -> Evidence:
+        """Count what is in memory; arguments as in `score_pairs`."""
+        root, full = (count(baskets, item_of_sku, n_items, weight=weight) for weight in ("by_root", "by_size"))
+        pairs = counted or count_pairs(baskets)
+        return cls(
+            root=root,
+            full=full,
+            trend=_trend(baskets, item_of_sku, root.orders_with),
+            blocks=lambda: pair_blocks(pairs, item_of_sku, n_items, unit=root.unit),
+        )
+
+
 def score_pairs(
     baskets: Baskets,
     item_of_sku: NDArray[np.int64],
@@ -118,29 +143,45 @@ def score_pairs(
     counted: PairCounts | None = None,
     dense: Sequence[Any] | None = None,
 ) -> Pairs:
-    """Count, score, and keep for every product the pairs that any score puts near the top.
+    """Count in memory, and score.
 
     Args:
         baskets: Orders without upsell lines.
         item_of_sku: Per entry of `baskets.skus`, the product's row; best-seller first.
         n_items: Products in the model.
         n_sold: Those somebody bought; they come first.
+        min_support: See `score`.
+        dense_items: See `score`.
+        counted: The pairs of `baskets`, where they have been counted already.
+        dense: See `score`.
+    """
+    evidence = Evidence.of(baskets, item_of_sku, n_items, counted)
+    return score(evidence, n_sold, min_support=min_support, dense_items=dense_items, dense=dense)
+
+
+def score(
+    evidence: Evidence, n_sold: int, *, min_support: int, dense_items: int, dense: Sequence[Any] | None = None
+) -> Pairs:
+    """Score, and keep for every product the pairs that any score puts near the top.
+
+    Args:
+        evidence: What was counted.
+        n_sold: Products somebody bought; they come first.
         min_support: Orders a pair needs to count as bought together.
         dense_items: The `dropout_ease` scores need a dense matrix of products: so many best-sellers at most
             take part, and for pairs with any other product the cosine speaks in their place.
-        counted: The pairs of `baskets`, where they have been counted already.
         dense: The `dropout_ease` scores of an earlier fit, one per ridge, by row and columns.
     """
-    root, full = (count(baskets, item_of_sku, n_items, weight=weight) for weight in ("by_root", "by_size"))
+    root, full = evidence.root, evidence.full
+    n_items = len(root.orders_with)
     if dense is None:
-        lines_together = gram(root, min(n_sold, dense_items))
+        lines_together = gram(evidence.blocks(), root, min(n_sold, dense_items))
         dense = [dropout_ease(lines_together.copy(), ridge=ridge) for ridge in RIDGES]
         del lines_together
     share = share_of_lines(full)
     popular = np.arange(min(ALWAYS_COMPARED, n_sold))
     rows: list[_Row] = []
-    blocks = pair_blocks(counted or count_pairs(baskets), item_of_sku, n_items, unit=root.unit)
-    for first, last, by_root, by_full in blocks:
+    for first, last, by_root, by_full in evidence.blocks():
         enough = by_root.together >= min_support
         together = np.where(enough, by_root.together, 0)
         supported = replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0))
@@ -163,7 +204,7 @@ def score_pairs(
         columns=_joined([row.columns for row in rows]).astype(np.int64),
         together=_joined([row.together for row in rows]).astype(np.int64),
         scores=dict(zip(SCORES, _scaled(parts, tops, root.orders_with), strict=True)),
-        trend=_trend(baskets, item_of_sku, n_items),
+        trend=evidence.trend,
     )
 
 
@@ -225,17 +266,31 @@ def _scaled(
     return [np.where(np.isnan(values), by_cosine, values) for values in scaled]
 
 
-def _trend(baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int) -> NDArray[np.float64]:
-    if baskets.times is None or baskets.n_orders == 0:
-        return np.zeros(n_items)
-    lately = np.exp2(-(baskets.times.max() - baskets.times) / 86_400.0 / LATELY_DAYS)
-    items = item_of_sku[baskets.items]
-    recent = np.bincount(items, weights=np.repeat(lately, baskets.sizes), minlength=n_items)
-    usual = np.bincount(items, minlength=n_items) * (lately.sum() / baskets.n_orders)
+def trend_of(
+    orders_with: NDArray[np.int64], recent: NDArray[np.int64], *, orders: int, lately: int
+) -> NDArray[np.float64]:
+    """Log of each product's recent share of orders over its usual one.
+
+    Args:
+        orders_with: Orders that contain each product.
+        recent: The sum of what those count, see `weigh_lately`.
+        orders: How many orders there are.
+        lately: The sum of what they count.
+    """
+    each = lately / max(orders, 1)
     # Two recent orders more or less say nothing about fashion.
-    calm = 2.0 * lately.sum() / baskets.n_orders
-    trend: NDArray[np.float64] = np.round(np.log((recent + calm) / (usual + calm)), 9)
+    calm = max(2.0 * each, np.finfo(np.float64).tiny)
+    trend: NDArray[np.float64] = np.round(np.log((recent + calm) / (orders_with * each + calm)), 9)
     return trend
+
+
+def _trend(baskets: Baskets, item_of_sku: NDArray[np.int64], orders_with: NDArray[np.int64]) -> NDArray[np.float64]:
+    if baskets.times is None:
+        return np.zeros(len(orders_with))
+    lately = weigh_lately(baskets.times)
+    recent = np.zeros(len(orders_with), dtype=np.int64)
+    np.add.at(recent, item_of_sku[baskets.items], np.repeat(lately, baskets.sizes))
+    return trend_of(orders_with, recent, orders=baskets.n_orders, lately=int(lately.sum()))
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

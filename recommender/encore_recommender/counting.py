@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,9 @@ WEIGHT_UNIT = 1 << 20
 
 #: Assortments turn over. Half a year helped on every history with times; without times it does nothing.
 HALF_LIFE_DAYS = 180.0
+
+#: What "lately" means when a product's recent share of orders is compared with its usual one.
+LATELY_DAYS = 30.0
 
 #: An order of n lines weighs (n - 1)**-exponent: `by_root` is what the cosine and EASE count, `by_size` the rest.
 BASKET_EXPONENTS = {"by_root": 0.5, "by_size": 1.0}
@@ -39,14 +41,10 @@ PAIRS_SORTED_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Who was bought how often: the rows and columns of every array are products, best-seller first."""
+    """Who was bought how often, products best-seller first."""
 
-    matrix: Any
-    """Orders x products, scipy CSR of ones."""
     orders_with: NDArray[np.int64]
     """Orders that contain each product."""
-    order_weights: NDArray[np.int64]
-    """What each order's pairs count, see `weigh_orders`."""
     unit: float
     """What the newest order would weigh if it had two lines: the 1 of every weight that is not a whole number."""
     weighted_orders_with: NDArray[np.float64]
@@ -87,6 +85,12 @@ def weigh_orders(
     return np.maximum(np.rint(weights * WEIGHT_UNIT), 1).astype(np.int64)
 
 
+def weigh_lately(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """What each order counts for the recent fashion: 2**(-age / LATELY_DAYS), age from the newest order."""
+    age_days = (times.max(initial=-np.inf) - times) / 86_400.0
+    return np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
+
+
 def era_of(newest: float, *, half_life_days: float = HALF_LIFE_DAYS) -> float:
     """Unix seconds of the beginning of the era that a time falls into."""
     length = 86_400.0 * half_life_days * HALF_LIVES_PER_ERA
@@ -112,17 +116,12 @@ def count(baskets: Baskets, item_of_sku: NDArray[np.int64], n_items: int, *, wei
         weight: One of BASKET_EXPONENTS.
     """
     columns = item_of_sku[baskets.items]
-    matrix = sparse.csr_array(
-        (np.ones(baskets.n_lines, dtype=np.int64), columns, baskets.start), shape=(baskets.n_orders, n_items)
-    )
     order_weights = weigh_orders(baskets, basket_exponent=BASKET_EXPONENTS[weight], half_life_days=HALF_LIFE_DAYS)
     weighted = np.zeros(n_items, dtype=np.int64)
     np.add.at(weighted, columns, np.repeat(order_weights, baskets.sizes))
     unit = unit_of(baskets, half_life_days=HALF_LIFE_DAYS)
     return Counts(
-        matrix=matrix,
         orders_with=np.bincount(columns, minlength=n_items).astype(np.int64),
-        order_weights=order_weights,
         unit=unit,
         weighted_orders_with=weighted / unit,
     )

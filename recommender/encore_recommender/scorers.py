@@ -7,6 +7,7 @@ the first is best where one line is known or orders are few, the last for long b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,24 @@ def cosine(block: PairBlock, counts: Counts) -> NDArray[np.float64]:
     return values
 
 
-def gram(counts: Counts, head: int) -> NDArray[np.float64]:
-    """Weighted orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average."""
-    part = counts.matrix[:, :head]
-    weighted = part.copy()
-    weighted.data = np.repeat(counts.order_weights, np.diff(part.indptr))
-    dense: NDArray[np.float64] = (part.T @ weighted).toarray().astype(np.float64)
+def gram(blocks: Iterable[tuple[int, int, PairBlock, PairBlock]], counts: Counts, head: int) -> NDArray[np.float64]:
+    """Weighted orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average.
+
+    Args:
+        blocks: Pairs weighted as in `counts` first, see `pair_blocks`; those beyond the head are not looked at.
+        counts: How often each product was bought.
+        head: So many best-sellers.
+    """
+    dense = np.zeros((head, head), dtype=np.float64)
+    for first, _, block, _ in blocks:
+        if first >= head:
+            break
+        within = (block.rows < head) & (block.columns < head)
+        dense[block.rows[within], block.columns[within]] = block.weighted[within]
+    np.fill_diagonal(dense, counts.weighted_orders_with[:head])
     lines = float(counts.orders_with[:head].sum())
-    return dense * (lines / max(float(np.trace(dense)), 1.0))
+    dense *= lines / max(float(np.trace(dense)), np.finfo(np.float64).tiny)
+    return dense
 
 
 def dropout_ease(gram: NDArray[np.float64], *, ridge: float) -> NDArray[Any]:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.blending import LATELY_DAYS
-from encore_recommender.counting import BASKET_EXPONENTS, HALF_LIFE_DAYS, WEIGHT_UNIT, weigh_orders
+from encore_recommender.counting import BASKET_EXPONENTS, HALF_LIFE_DAYS, weigh_lately, weigh_orders
 from encore_recommender.engines import parts, sql
 from encore_recommender.engines.databases import Engine
 from encore_recommender.engines.parts import Progress
@@ -143,9 +142,7 @@ def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> dict[str,
         name: weigh_orders(one_of_each, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS)
         for name, exponent in BASKET_EXPONENTS.items()
     }
-    age_days = (placed_at.max(initial=-np.inf) - placed_at) / 86_400.0
-    weighed["lately"] = np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
-    return {"size": sizes.astype(np.int64), "placed_at": placed_at, **weighed}
+    return {"size": sizes.astype(np.int64), "placed_at": placed_at, **weighed, "lately": weigh_lately(placed_at)}
 
 
 def _runs(most: NDArray[np.int64], at_once: int) -> list[tuple[int, int]]:
