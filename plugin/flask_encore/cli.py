@@ -24,6 +24,8 @@ from flask_encore.store.database import StoreError
 #: Steps of a progress bar; finer than any terminal.
 _STEPS = 1_000
 
+_FORCE = " The one before stays. To put it live all the same: flask encore train --force"
+
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
@@ -112,21 +114,58 @@ def import_orders(file: Path, currency: str) -> None:
 
 
 @cli.command()
+@click.option("--force", is_flag=True, help="Put the model live even when it is in doubt.")
 @with_appcontext
-def train() -> None:
-    """Train the recommender on every recorded order and put it live."""
+def train(force: bool) -> None:
+    """Train the recommender on every recorded order and put it live.
+
+    A model that learned from too little, or does worse than the best-sellers, is not put live: the one before stays.
+    Exit status 1 then.
+    """
     with _bar("Training") as progress:
-        report = training.train(_runtime(), progress=progress)
+        report = training.train(_runtime(), force=force, progress=progress)
     if not report.version:
-        raise click.ClickException(
-            "There is nothing to train on yet. Import past orders: flask encore import orders FILE.csv --currency gbp"
-        )
+        raise click.ClickException(f"The model is not put live: {report.doubt}." + (_FORCE if report.orders else ""))
     click.echo(
         f"Model {report.version} is live: {report.orders:,} orders, {report.products:,} products, "
         f"{report.seconds:.1f} s.\n"
         f"On the newest orders it finds the next product among its first three in {report.hit_rate_at_3:.1%} "
         f"of cases; best-sellers would in {report.popularity_hit_rate_at_3:.1%}."
     )
+    if report.doubt:
+        click.echo(f"It is live because of --force, although {report.doubt}.")
+
+
+@cli.group()
+def models() -> None:
+    """The models on disk: what is live, and how to go back."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
+@with_appcontext
+def models_list(as_json: bool) -> None:
+    """List the models that can be put live, newest first."""
+    found = _runtime().trainer.models()
+    if as_json:
+        click.echo(json.dumps([model.as_json() for model in found], indent=2))
+        return
+    for model in found:
+        click.echo(
+            f"{'*' if model.live else ' '} {model.version}  {model.trained_at:%Y-%m-%d %H:%M} UTC  "
+            f"{model.orders:,} orders, hit rate@3 {model.hit_rate_at_3:.1%}"
+        )
+    if not found:
+        click.echo("There is no model yet. Run: flask encore train")
+
+
+@models.command("use")
+@click.argument("version")
+@with_appcontext
+def models_use(version: str) -> None:
+    """Put a saved model live again. The next training puts a new one live."""
+    _runtime().trainer.use(version)
+    click.echo(f"Model {version} is live; every process follows within a second.")
 
 
 @cli.command()

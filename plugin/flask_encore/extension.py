@@ -19,7 +19,8 @@ from flask_encore.domain.charges import Charge
 from flask_encore.domain.errors import ConfigurationError, InvalidInput
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.orders import PaidOrder, Product
-from flask_encore.domain.ports import Clock, Gateway, Ranker, TrainingReport
+from flask_encore.domain.ports import Clock, Gateway, Ranker
+from flask_encore.domain.training import TrainingReport
 from flask_encore.payments.stripe_gateway import StripeGateway
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
@@ -211,9 +212,16 @@ class Encore:
         """
         return stocking.import_orders(state().runtime, Path(path), currency=currency, progress=progress)
 
-    def train(self, *, progress: Callable[[float], None] | None = None) -> TrainingReport:
-        """Train the recommender on every recorded order and put it live. Needs an app context."""
-        return training.train(state().runtime, progress=progress)
+    def train(self, *, force: bool = False, progress: Callable[[float], None] | None = None) -> TrainingReport:
+        """Train the recommender on every recorded order and put it live. Needs an app context.
+
+        A model in doubt (too few orders, or worse than the best-sellers) is not put live unless *force* says so; then
+        the report's version is empty and its doubt says why.
+
+        Raises:
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        return training.train(state().runtime, force=force, progress=progress)
 
     def sweep(self) -> recovering.Swept:
         """Do everything that is due, once, as ``flask encore sweep`` does. Needs an app context."""

@@ -21,7 +21,7 @@ tea,Assam tea,8.50,,Tea
 
 ORDERS = "order_id,customer_id,timestamp,sku,title,quantity,unit_price\n" + "".join(
     f"{number},c{number % 7},2026-02-{1 + number % 28:02d} 10:00:00,{sku},{sku},1,9.90\n"
-    for number in range(60)
+    for number in range(180)
     for sku in (("pot", "mug") if number % 3 else ("tea",))
 )
 
@@ -42,8 +42,8 @@ def test_a_new_shop_is_set_up_from_two_files(make_shop: ShopFactory, tmp_path: P
 
     assert upgraded.output == "Encore's tables are at revision 0002.\n"
     assert "3 products are in the catalogue." in products.output
-    assert "60 orders with 100 lines are in the history. Next: flask encore train" in orders.output
-    assert "is live: 60 orders, 3 products" in trained.output
+    assert "180 orders with 300 lines are in the history. Next: flask encore train" in orders.output
+    assert "is live: 180 orders, 3 products" in trained.output
     assert [result.exit_code for result in (upgraded, products, orders, trained)] == [0, 0, 0, 0]
 
 
@@ -55,7 +55,7 @@ def test_importing_the_same_orders_twice_changes_nothing(make_shop: ShopFactory,
 
     run(shop, "import", "orders", str(tmp_path / "orders.csv"), "--currency", "gbp")
 
-    assert len(before) == 100
+    assert len(before) == 300
     assert sorted(map(str, shop.rows("history_lines"))) == sorted(map(str, before))
 
 
@@ -96,7 +96,7 @@ def test_training_on_nothing_says_what_to_do(make_shop: ShopFactory) -> None:
     result = run(make_shop(), "train")
 
     assert result.exit_code == 1
-    assert "There is nothing to train on yet. Import past orders" in result.output
+    assert "The model is not put live: there is nothing to train on yet; flask encore import orders" in result.output
 
 
 @pytest.mark.parametrize("words", [("import", "products", "FILE", "--currency", "gbp"), ("train",), ("sweep",)])

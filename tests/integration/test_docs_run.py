@@ -19,9 +19,9 @@ from flask_encore.testing import StripeSimulator
 ROOT = Path(__file__).resolve().parents[2]
 
 PRODUCTS = 'sku,title,price,stock\nMUG-1,Stoneware mug,12.90,40\nTEA-6,"Assam, loose",2.55,100\n'
-#: Forty baskets of tea and mug, and twenty of each alone: a pair no recommender could miss.
+#: A hundred and twenty baskets of tea and mug, and twenty of each alone: a pair no recommender could miss.
 ORDERS = "order_id,sku,title\n" + "".join(
-    [f"b{n},TEA-6,Assam\nb{n},MUG-1,Mug\n" for n in range(40)]
+    [f"b{n},TEA-6,Assam\nb{n},MUG-1,Mug\n" for n in range(120)]
     + [f"t{n},TEA-6,Assam\n" for n in range(20)]
     + [f"m{n},MUG-1,Mug\n" for n in range(20)]
 )

@@ -80,7 +80,10 @@ def ensure_stocked(shop: Shop, *, data: Path | None, now: datetime, tell: Tell, 
     shop.encore.catalog.upsert([item.product for item in products])
     shop.books.put(categories, products, Counter(row[1] for row in rows))
     with bar("Training the recommender") as progress:
-        report = shop.encore.train(progress=progress)
+        # Whoever looks at a demo wants to see an offer, also from a history a real shop would wait with.
+        report = shop.encore.train(force=True, progress=progress)
+    if report.doubt:
+        tell(f"A real shop would not use this model yet: {report.doubt}.")
     tell(
         f"On the newest orders the model finds the hidden product among its first three in "
         f"{report.hit_rate_at_3:.0%} of cases; best-sellers would in {report.popularity_hit_rate_at_3:.0%}."

@@ -34,6 +34,10 @@ class IllegalTransition(EncoreError):
     """A state machine was asked for a move its table forbids; this is a bug, not a shopper's mistake."""
 
 
+class TrainingBusy(EncoreError):
+    """Another training is under way, and one at a time is enough; wait for it to end."""
+
+
 class GatewayError(EncoreError):
     """The payment provider did not answer as hoped."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
+from flask_encore.domain.training import Assortment, SavedModel, TrainingLine, TrainingReport
 
 
 class Clock(Protocol):
@@ -54,23 +55,6 @@ class Inspectable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReport:
-    """What a training run did. Hit rates are of the held-out last orders, 0 to 1."""
-
-    version: str
-    orders: int
-    lines: int
-    products: int
-    seconds: float
-    hit_rate_at_3: float
-    popularity_hit_rate_at_3: float
-
-
-#: order_ref, sku, quantity, customer_ref, Unix time. Lines sold by an offer are already left out.
-TrainingLine = tuple[str, str, int, str | None, float | None]
-
-
 class Trainer(Protocol):
     """Learns a model from order lines and puts it live in one atomic step."""
 
@@ -78,11 +62,30 @@ class Trainer(Protocol):
         self,
         lines: Iterable[TrainingLine],
         *,
-        categories: Mapping[str, str],
+        assortment: Assortment,
         now: datetime,
+        force: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> TrainingReport:
-        """Train, evaluate against popularity on the last orders, save, swap. *progress* hears fractions, 0 to 1."""
+        """Train, judge against popularity on the last orders, save, swap. *progress* hears fractions, 0 to 1.
+
+        A model that is in doubt is not put live, unless *force* says so.
+
+        Raises:
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        ...
+
+    def models(self) -> Sequence[SavedModel]:
+        """The models that can be put live, newest first."""
+        ...
+
+    def use(self, version: str) -> None:
+        """Put a saved model live.
+
+        Raises:
+            InvalidInput: There is no such model, or it cannot be read; the live one stays.
+        """
         ...
 
 

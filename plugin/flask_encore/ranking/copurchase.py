@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from encore_recommender.model import CoPurchaseModel
-from encore_recommender.persistence import CURRENT, ModelRefused, load
+from encore_recommender.persistence import CURRENT, ModelRefused, load, read_manifest
 from flask_encore.domain.offers import Candidate
+from flask_encore.domain.training import KeptRates
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +25,14 @@ CHECK_SECONDS = 1.0
 RETRY_SECONDS = 60.0
 
 _Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """What readers see, replaced as a whole."""
+
+    model: CoPurchaseModel
+    kept: KeptRates
 
 
 class CoPurchaseRanker:
@@ -39,7 +50,7 @@ class CoPurchaseRanker:
     def __init__(self, model_dir: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._model_dir = model_dir
         self._clock = clock
-        self._model: CoPurchaseModel | None = None
+        self._served: _Served | None = None
         self._problem = ""
         self._looking = threading.Lock()
         self._look_at = clock() + CHECK_SECONDS
@@ -52,7 +63,7 @@ class CoPurchaseRanker:
     def version(self) -> str:
         """Name of the model in use; empty when nothing was trained."""
         self._follow()
-        return self._model.version if self._model is not None else ""
+        return self._served.model.version if self._served is not None else ""
 
     @property
     def trained_at(self) -> datetime | None:
@@ -71,14 +82,17 @@ class CoPurchaseRanker:
     ) -> Sequence[Candidate]:
         """At most *k* candidates, best first, none from *basket* or *exclude*; empty when there is nothing to say.
 
-        Unknown products in the basket carry no score. An answer always comes from one model.
+        Best is what is most likely bought and kept: probability times kept rate. Unknown products in the basket carry
+        no score. An answer always comes from one model.
         """
         self._follow()
-        model = self._model
-        if model is None:
+        served = self._served
+        if served is None:
             return ()
-        found = model.recommend(basket, k=k, exclude=exclude, history=history or None)
-        return tuple(
+        # As many again, so that what has to step back makes room for somebody.
+        found = served.model.recommend(basket, k=2 * k, exclude=exclude, history=history or None)
+        kept = served.kept
+        candidates = [
             Candidate(
                 sku=sku,
                 score=score,
@@ -88,11 +102,14 @@ class CoPurchaseRanker:
                 of_orders=why.of_orders,
                 lift=why.lift,
                 probability=probability,
+                kept_rate=kept.of.get(sku, kept.shop),
             )
             for sku, score, probability, why in zip(
                 found.ids, found.scores, found.probabilities, found.explanations, strict=True
             )
-        )
+        ]
+        # Stable: where nothing is known of returns, the model's own order stands.
+        return sorted(candidates, key=_bought_and_kept, reverse=True)[:k]
 
     def _follow(self) -> None:
         """Open the live model if it was replaced; whoever finds another thread at it goes on with the old one."""
@@ -112,16 +129,17 @@ class CoPurchaseRanker:
 
     def _open(self) -> None:
         try:
-            self._model = load(self._model_dir)
+            model = load(self._model_dir)
+            self._served = _Served(model=model, kept=_kept(read_manifest(self._model_dir / f"model-{model.version}")))
         except ModelRefused as refusal:
             if str(refusal) != self._problem:
-                kept = f"keeping {self._model.version}" if self._model is not None else "ranking nothing"
+                kept = f"keeping {self._served.model.version}" if self._served is not None else "ranking nothing"
                 # A shop that never trained is new, not broken; the decision log and doctor tell it what to do.
                 _log.log(logging.INFO if self._stamp is None else logging.WARNING, "%s (%s)", refusal, kept)
             self._problem = str(refusal)
         else:
             self._problem = ""
-            _log.info("serving co-purchase model %s", self._model.version)
+            _log.info("serving co-purchase model %s", model.version)
 
     def _live_stamp(self) -> _Stamp | None:
         """Changes whenever CURRENT is replaced; None while there is none."""
@@ -130,3 +148,21 @@ class CoPurchaseRanker:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _bought_and_kept(candidate: Candidate) -> float:
+    assert candidate.probability is not None
+    assert candidate.kept_rate is not None
+    return candidate.probability * candidate.kept_rate
+
+
+def _kept(manifest: Mapping[str, Any]) -> KeptRates:
+    """The rates a manifest of ours keeps; a model somebody trained elsewhere has none."""
+    told = manifest["parameters"].get("kept", {"shop": 1.0, "of": {}})
+    try:
+        kept = KeptRates(shop=told["shop"], of=told["of"])
+        if all(0.0 <= rate <= 1.0 for rate in (kept.shop, *kept.of.values())):
+            return kept
+    except (AttributeError, KeyError, TypeError):
+        pass
+    raise ModelRefused(f"model-{manifest['version']} keeps rates that are none: train again")

@@ -1,27 +1,31 @@
-"""Trains the co-purchase model through the Trainer port and puts it live."""
+"""Trains the co-purchase model through the Trainer port, puts it live, and goes back to an older one."""
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.evaluation import Quality, best_sellers, measure, queries, split
-from encore_recommender.persistence import Provenance, save
-from flask_encore.domain.ports import TrainingLine, TrainingReport
+from encore_recommender.persistence import CURRENT, ModelRefused, open_model, put_live, read_manifest, save
+from flask_encore.domain.errors import InvalidInput
+from flask_encore.domain.training import Assortment, KeptRates, SavedModel, TrainingLine, TrainingReport
+from flask_encore.ranking.alone import alone
 
 if TYPE_CHECKING:
-    from encore_recommender.copurchase import CoPurchaseRecommender
+    from encore_recommender.training import Trained
 
-#: Every held-out order is asked up to so often with another line hidden, so that a small shop's figures are
-#: not one draw's luck; large shops reach the limit of questions in the first round.
-ROUNDS = 5
+#: A manifest keeps the rates of so many products, the worst first: what comes back most is what matters, and a manifest
+#: has to stay small whatever a shop sells.
+KEPT_RATES = 500
 
-# Where the time goes, roughly, for the progress bar.
-_READ, _CHOSEN, _JUDGED, _LEARNED = 0.1, 0.75, 0.85, 0.95
+#: What the reading of the lines takes of the whole, roughly, for the progress bar.
+_READ = 0.1
 
 
 class CoPurchaseTrainer:
@@ -43,87 +47,127 @@ class CoPurchaseTrainer:
         self,
         lines: Iterable[TrainingLine],
         *,
-        categories: Mapping[str, str],
+        assortment: Assortment,
         now: datetime,
+        force: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> TrainingReport:
-        """Train, evaluate against popularity on the last orders, save, swap.
+        """Train, judge against popularity on the last orders, save, swap.
 
         Args:
             lines: Order lines without those an offer sold, in any order; read once.
-            categories: Category per SKU, where known; may name products nobody bought.
+            assortment: What is known of the products.
             now: Timezone-aware; goes into the model's version.
+            force: Put the model live even when it is in doubt.
             progress: Hears fractions, 0 to 1, never falling.
 
         Returns:
-            What was learned. Without any line: zeros and an empty version, and nothing is put live. Hit
-            rates are 0 where the held-out orders gave nothing to ask.
+            What was learned. Hit rates are 0 where the held-out orders gave nothing to ask.
 
         Raises:
             BadBaskets: A line is not valid; nothing is put live.
             OSError: The model could not be written; the live one is untouched.
+            TrainingBusy: Another training is under way; nothing was done.
         """
         # scikit-learn takes over a second to import: whoever only serves never pays for it.
-        from encore_recommender.copurchase import CoPurchaseRecommender, parameters
+        from encore_recommender.copurchase import CoPurchaseRecommender
+        from encore_recommender.training import train
 
         started = self._stopwatch()
         tell = progress or _silent
-        baskets = Baskets.from_rows(lines, categories=categories)
-        if baskets.n_orders == 0:
-            tell(1.0)
-            return TrainingReport(
-                version="",
-                orders=0,
-                lines=0,
-                products=0,
-                seconds=self._stopwatch() - started,
-                hit_rate_at_3=0.0,
-                popularity_hit_rate_at_3=0.0,
+        with alone(self._model_dir):
+            baskets = Baskets.from_rows(
+                lines, categories=assortment.categories, titles=assortment.titles, parents=assortment.parents
             )
-        tell(_READ)
-        taught, held_out = split(baskets)
-        trial = CoPurchaseRecommender().fit(taught, progress=lambda share: tell(_READ + share * (_CHOSEN - _READ)))
-        metrics = _judge(trial, taught, held_out)
-        tell(_JUDGED)
-        final = CoPurchaseRecommender(choice=trial.choice_).fit(baskets)
-        tell(_LEARNED)
-        times = baskets.times
-        version = save(
-            final.model_,
-            self._model_dir,
-            about=Provenance(
-                created_at=now,
-                parameters=parameters(final),
-                metrics={name: quality.as_dict() for name, quality in metrics.items()},
-                seed=final.random_state,
-                first_order_at=None if times is None else float(times[0]),
-                last_order_at=None if times is None else float(times[-1]),
-                lines=final.n_lines_,
-            ),
-        )
+            if baskets.n_orders == 0:
+                tell(1.0)
+                return _nothing(seconds=self._stopwatch() - started)
+            tell(_READ)
+            trained = train(
+                baskets,
+                CoPurchaseRecommender(),
+                progress=lambda _stage, share: tell(_READ + share * (1.0 - _READ)),
+            )
+            version = "" if trained.verdict.doubt and not force else self._put_live(trained, assortment.kept, now=now)
         tell(1.0)
+        final = trained.estimator
         return TrainingReport(
             version=version,
             orders=final.n_orders_,
             lines=final.n_lines_,
             products=final.n_features_in_,
             seconds=self._stopwatch() - started,
-            hit_rate_at_3=metrics["full_basket"].hit_rate_at_3,
-            popularity_hit_rate_at_3=metrics["full_basket_popularity"].hit_rate_at_3,
+            hit_rate_at_3=trained.metrics["full_basket"]["hit_rate_at_3"],
+            popularity_hit_rate_at_3=trained.metrics["full_basket_popularity"]["hit_rate_at_3"],
+            doubt=trained.verdict.doubt,
         )
 
+    def models(self) -> Sequence[SavedModel]:
+        """The models that can be put live, newest first; one that cannot be read is not among them."""
+        live = self._live()
+        found = []
+        for folder in sorted(self._model_dir.glob("model-*"), reverse=True):
+            try:
+                manifest = read_manifest(folder)
+            except ModelRefused:
+                continue
+            judged: dict[str, Any] = manifest["metrics"].get("full_basket", {})
+            found.append(
+                SavedModel(
+                    version=manifest["version"],
+                    trained_at=datetime.fromisoformat(manifest["created_at"]),
+                    orders=manifest["counts"]["orders"],
+                    hit_rate_at_3=judged.get("hit_rate_at_3", 0.0),
+                    live=folder.name == live,
+                )
+            )
+        return found
 
-def _judge(trial: CoPurchaseRecommender, taught: Baskets, held_out: Baskets) -> dict[str, Quality]:
-    popular = best_sellers(taught)
-    known = [taught.skus[item] for item in set(taught.items.tolist())]
-    full = queries(held_out, context="all", rounds=ROUNDS)
-    one = queries(held_out, context="one", rounds=ROUNDS)
-    return {
-        "full_basket": measure(trial.model_.ids, full, taught=known),
-        "full_basket_popularity": measure(popular, full, taught=known),
-        "one_line": measure(trial.model_.ids, one, taught=known),
-        "one_line_popularity": measure(popular, one, taught=known),
-    }
+    def use(self, version: str) -> None:
+        """Put a saved model live; every process that serves follows within a second.
+
+        Raises:
+            InvalidInput: There is no such model, or it cannot be read; the live one stays.
+            TrainingBusy: A training is under way, and would put its own live a moment later.
+        """
+        known = [model.version for model in self.models()]
+        if version not in known:
+            raise InvalidInput(f"There is no model {version!r}; there are: {', '.join(known) or 'none'}.")
+        with alone(self._model_dir):
+            try:
+                open_model(self._model_dir / f"model-{version}")
+            except ModelRefused as refusal:
+                raise InvalidInput(f"The model cannot be used: {refusal}.") from refusal
+            put_live(self._model_dir, version)
+
+    def _put_live(self, trained: Trained, kept: KeptRates, *, now: datetime) -> str:
+        about = trained.provenance(now=now)
+        about = replace(about, parameters={**about.parameters, "kept": _worst(kept)})
+        return save(trained.estimator.model_, self._model_dir, about=about)
+
+    def _live(self) -> str:
+        try:
+            return (self._model_dir / CURRENT).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+
+def _worst(kept: KeptRates) -> dict[str, Any]:
+    """The rates as a manifest keeps them."""
+    return {"shop": kept.shop, "of": dict(heapq.nsmallest(KEPT_RATES, kept.of.items(), key=itemgetter(1)))}
+
+
+def _nothing(*, seconds: float) -> TrainingReport:
+    return TrainingReport(
+        version="",
+        orders=0,
+        lines=0,
+        products=0,
+        seconds=seconds,
+        hit_rate_at_3=0.0,
+        popularity_hit_rate_at_3=0.0,
+        doubt="there is nothing to train on yet; flask encore import orders FILE.csv --currency gbp brings past orders",
+    )
 
 
 def _silent(share: float) -> None:

@@ -13,7 +13,7 @@ from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import Inspectable
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
-from flask_encore.store import catalog, events, history, migrations, orders, outbox
+from flask_encore.store import catalog, events, history, migrations, orders, outbox, trainings
 from flask_encore.store.database import StoreError
 
 #: A sweeper that was not seen this long leaves shoppers waiting for undone charges.
@@ -173,6 +173,10 @@ def _data(rt: Runtime) -> Iterator[Finding]:
     else:
         yield Finding(severity="ok", subject="catalogue", found=f"{products:,} products")
     yield Finding(severity="ok", subject="order history", found=f"{past:,} orders, {lines:,} lines")
+    yield from _model(rt)
+
+
+def _model(rt: Runtime) -> Iterator[Finding]:
     version = rt.ranker.version
     problem, trained_at = (
         (rt.ranker.problem, rt.ranker.trained_at) if isinstance(rt.ranker, Inspectable) else ("", None)
@@ -186,6 +190,16 @@ def _data(rt: Runtime) -> Iterator[Finding]:
         yield Finding(severity="warning", subject="model", found=f"{age} days old", fix="Run: flask encore train")
     else:
         yield Finding(severity="ok", subject="model", found=version)
+    with rt.db.read() as connection:
+        last = trainings.newest(connection)
+    if last is not None and last["doubt"]:
+        done = "was put live by force" if last["version"] else "was not put live"
+        yield Finding(
+            severity="warning",
+            subject="training",
+            found=f"the last one, {_ago(rt.clock() - last['trained_at'])}, {done}: {last['doubt']}",
+            fix="It gets better with orders. To use it all the same: flask encore train --force",
+        )
 
 
 def _webhooks(rt: Runtime) -> Iterator[Finding]:

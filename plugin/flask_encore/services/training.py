@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask_encore.domain.ports import TrainingReport
-from flask_encore.services.runtime import Runtime
-from flask_encore.store import catalog, history
+from flask_encore.domain.training import KeptRates, TrainingReport
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.store import catalog, events, history, trainings
+
+#: Names the last training, begun or ended, among the heartbeats.
+TRAINED = "train"
 
 
-def train(rt: Runtime, *, progress: Callable[[float], None] | None = None) -> TrainingReport:
-    """Train on every recorded order and put the model live. Lines an offer sold never train it."""
+def train(rt: Runtime, *, force: bool = False, progress: Callable[[float], None] | None = None) -> TrainingReport:
+    """Train on every recorded order and put the model live, unless it is in doubt. What an offer sold never trains it.
+
+    Raises:
+        TrainingBusy: Another training is under way; nothing was done.
+    """
+    now = rt.clock()
+    with rt.db.write() as connection:
+        # Before it begins: one that is killed for want of memory must not be tried again all night.
+        events.beat(connection, TRAINED, now=now)
     with rt.db.stream() as connection:
-        categories = catalog.categories(connection)
-        return rt.trainer.train(
-            history.training_lines(connection), categories=categories, now=rt.clock(), progress=progress
+        kept = KeptRates.shrunken(history.sold_and_kept(connection, account=rt.account))
+        assortment = catalog.assortment(connection, kept=kept)
+        report = rt.trainer.train(
+            history.training_lines(connection), assortment=assortment, now=now, force=force, progress=progress
         )
+    if report.doubt:
+        done = "was put live all the same" if report.version else "is not put live"
+        logger.warning("the trained model %s: %s", done, report.doubt)
+    with rt.db.write() as connection:
+        trainings.add(connection, report, now=now)
+    return report

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import Product
+from flask_encore.domain.training import Assortment, KeptRates
 from flask_encore.store.models import products
 
 #: Rows per round trip of an executemany; enough to amortise it, few enough to show progress.
@@ -81,10 +82,15 @@ def find(connection: sa.Connection, sku: str) -> Product | None:
     return None if row is None else product_of(row)
 
 
-def categories(connection: sa.Connection) -> dict[str, str]:
-    """sku -> category, of every product that has one."""
-    rows = connection.execute(sa.select(products.c.sku, products.c.category).where(products.c.category.is_not(None)))
-    return {row.sku: row.category for row in rows}
+def assortment(connection: sa.Connection, *, kept: KeptRates) -> Assortment:
+    """What the catalogue tells the recommender about products."""
+    rows = connection.execute(sa.select(products.c.sku, products.c.category, products.c.title, products.c.parent)).all()
+    return Assortment(
+        categories={row.sku: row.category for row in rows if row.category is not None},
+        titles={row.sku: row.title for row in rows},
+        parents={row.sku: row.parent for row in rows if row.parent is not None},
+        kept=kept,
+    )
 
 
 def count(connection: sa.Connection) -> int:

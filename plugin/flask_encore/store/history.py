@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from flask_encore.domain.charges import ChargeStatus
-from flask_encore.domain.ports import TrainingLine
+from flask_encore.domain.training import TrainingLine
 from flask_encore.store.models import charges, history_lines
 
 _ADD = insert(history_lines)
@@ -119,6 +119,17 @@ def bought_before(connection: sa.Connection, customer_ref: str | None, *, accoun
         return []
     rows = connection.execute(_BOUGHT, {"customer_ref": customer_ref, "account": account, "but": but})
     return [row.sku for row in rows][::-1]
+
+
+def sold_and_kept(connection: sa.Connection, *, account: str) -> dict[str, tuple[int, int]]:
+    """By SKU, how often offers sold it, and how often it was kept: not undone, refunded, disputed or about to be."""
+    kept = sa.case((charges.c.status == ChargeStatus.SUCCEEDED.value, 1), else_=0)
+    rows = connection.execute(
+        sa.select(charges.c.sku, sa.func.count(), sa.func.sum(kept))
+        .where(charges.c.account == account, charges.c.charged_at.is_not(None))
+        .group_by(charges.c.sku)
+    )
+    return {sku: (sold, int(kept)) for sku, sold, kept in rows}
 
 
 def counts(connection: sa.Connection) -> tuple[int, int]:

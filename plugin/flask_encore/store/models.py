@@ -284,11 +284,11 @@ trainings = sa.Table(
     metadata,
     sa.Column("id", _Id, primary_key=True, autoincrement=True),
     sa.Column("trained_at", Instant, nullable=False),
-    # Empty when nothing was put live; then `refusal` says why.
+    # Empty when nothing was put live; then `doubt` says why.
     sa.Column("version", sa.String(80), nullable=False),
-    sa.Column("refusal", sa.String(300), nullable=False),
+    sa.Column("doubt", sa.String(300), nullable=False),
     sa.Column("report", sa.JSON, nullable=False),
-    sa.CheckConstraint("(version = '') <> (refusal = '')", name="live_or_refused"),
+    sa.CheckConstraint("version <> '' OR doubt <> ''", name="live_or_doubted"),
     sa.Index("ix_encore_trainings_trained_at", "trained_at"),
 )
 

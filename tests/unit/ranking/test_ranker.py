@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from encore_recommender import Baskets, CoPurchaseRecommender, Provenance, save
+from encore_recommender.model import Memory
 from encore_recommender.persistence import CURRENT
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.ports import Ranker
@@ -53,8 +54,11 @@ def test_candidates_carry_the_evidence(tmp_path: Path, clock: Seconds) -> None:
         of_orders=3,
         lift=2.0,
         probability=0.5,
+        kept_rate=1.0,
     )
-    assert cup == Candidate(sku="cup", score=cup.score, kind="popularity", support=3, of_orders=6, probability=0.5)
+    assert cup == Candidate(
+        sku="cup", score=cup.score, kind="popularity", support=3, of_orders=6, probability=0.5, kept_rate=1.0
+    )
     assert ink.score > cup.score
     assert (ranker.version, ranker.problem) == (version, "")
 
@@ -182,3 +186,25 @@ def test_an_unreadable_pointer_is_a_problem_and_not_an_exception(tmp_path: Path,
     ranker = CoPurchaseRanker(tmp_path, clock=clock)
     assert (skus(ranker, "pen"), ranker.version) == ([], "")
     assert ranker.problem != ""
+
+
+@pytest.mark.parametrize(
+    "rates", [{"shop": 2.0, "of": {}}, {"shop": 0.5, "of": {"pen": -1}}, {"of": {}}, [], {"shop": "x", "of": {}}]
+)
+def test_a_manifest_with_rates_that_are_none_is_refused(tmp_path: Path, clock: Seconds, rates: object) -> None:
+    model = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows([("1", "pen"), ("1", "ink")])).model_
+    version = save(model, tmp_path, about=Provenance(created_at=NOON, parameters={"kept": rates}))
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+
+    assert (ranker.version, ranker.problem) == ("", f"model-{version} keeps rates that are none: train again")
+
+
+def test_what_the_customer_bought_before_is_told_to_the_model(tmp_path: Path, clock: Seconds) -> None:
+    rows = [(f"{i}", sku) for i in range(9) for sku in ("pen", "ink", "cup")] + [("9", "pen"), ("9", "ink")]
+    model = CoPurchaseRecommender(tune=False).fit(Baskets.from_rows(rows)).model_
+    model.memories = dict.fromkeys(model.memories, Memory(bonus=1.0))
+    save(model, tmp_path, about=Provenance(created_at=NOON))
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+
+    assert [candidate.sku for candidate in ranker.rank(["pen"], k=2)] == ["ink", "cup"]
+    assert [candidate.sku for candidate in ranker.rank(["pen"], k=2, history=["cup", "cup"])] == ["cup", "ink"]

@@ -26,9 +26,9 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("trained_at", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.String(length=80), nullable=False),
-        sa.Column("refusal", sa.String(length=300), nullable=False),
+        sa.Column("doubt", sa.String(length=300), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),
-        sa.CheckConstraint("(version = '') <> (refusal = '')", name=op.f("ck_encore_trainings_live_or_refused")),
+        sa.CheckConstraint("version <> '' OR doubt <> ''", name=op.f("ck_encore_trainings_live_or_doubted")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_encore_trainings")),
     )
     op.create_index("ix_encore_trainings_trained_at", "encore_trainings", ["trained_at"])
