@@ -32,7 +32,7 @@ _LEAST = 1e-6
 
 
 class Seen(NamedTuple):
-    """What became of the same offer so far: this product beside such baskets."""
+    """What became of offers of the same product so far."""
 
     shown: int = 0
     accepted: int = 0
@@ -53,14 +53,43 @@ class Choice:
         return self.propensities[self.shown]
 
 
-def greedily(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> Choice:
-    """The best candidate, with certainty.
+def believed(chances: Sequence[float], seen: Sequence[Seen] | None, *, belief: float = BELIEF) -> list[float]:
+    """Per candidate, the model's chance drawn towards what became of the product: the mean of its beta distribution.
 
     Raises:
-        ValueError: There is no candidate, the dial is not between 0 and 1, or lengths differ.
+        ValueError: Belief is not above 0, more was accepted than shown, or lengths differ.
     """
-    _some(chances)
-    best = by_expected_profit(chances, margins, dial=dial)[0]
+    if not belief > 0.0:
+        raise ValueError(f"belief counts impressions, so it is above 0, not {belief!r}")
+    if seen is None:
+        return list(chances)
+    if len(seen) != len(chances):
+        raise ValueError(f"{len(chances)} chances but {len(seen)} records of what was seen")
+    for record in seen:
+        if not 0 <= record.accepted <= record.shown:
+            raise ValueError(f"an offer shown {record.shown} times but accepted {record.accepted} times")
+    return [
+        (belief * chance + record.accepted) / (belief + record.shown)
+        for chance, record in zip(chances, seen, strict=True)
+    ]
+
+
+def greedily(
+    chances: Sequence[float],
+    margins: Sequence[int],
+    seen: Sequence[Seen] | None = None,
+    *,
+    dial: float,
+    belief: float = BELIEF,
+) -> Choice:
+    """The best candidate, with certainty; arguments as for `thompson`.
+
+    Raises:
+        ValueError: There is no candidate, or see `believed` and `dial.by_expected_profit`.
+    """
+    if not chances:
+        raise ValueError("there is no candidate to show")
+    best = by_expected_profit(believed(chances, seen, belief=belief), margins, dial=dial)[0]
     return Choice(shown=best, propensities=tuple(float(i == best) for i in range(len(chances))))
 
 
@@ -82,32 +111,25 @@ def thompson(
     Args:
         chances: The model's probability of acceptance per candidate.
         margins: What each earns if accepted, minor units of one currency.
-        seen: What became of each so far; the model must not have learned from the same impressions. None for nothing.
+        seen: What became of each product so far; None for nothing. A model that learned from the same impressions
+            counts them twice and is a little too sure.
         dial: From most relevant (0) to most profitable (1).
         order_ref: The order the offer is for.
         seed: Another one shows other orders other offers.
         belief: Impressions a chance is worth; more explores less.
 
     Raises:
-        ValueError: There is no candidate, the dial is not between 0 and 1, belief is not above 0, more was accepted
-            than shown, or lengths differ.
+        ValueError: There is no candidate, or see `believed` and `dial.by_expected_profit`.
     """
-    _some(chances)
-    if not belief > 0.0:
-        raise ValueError(f"belief counts impressions, so it is above 0, not {belief!r}")
-    counts = [Seen()] * len(chances) if seen is None else list(seen)
-    if len(counts) != len(chances):
-        raise ValueError(f"{len(chances)} chances but {len(counts)} records of what was seen")
-    for record in counts:
-        if not 0 <= record.accepted <= record.shown:
-            raise ValueError(f"an offer shown {record.shown} times but accepted {record.accepted} times")
-    worth = worths(chances, margins, dial=dial)
+    if not chances:
+        raise ValueError("there is no candidate to show")
+    means = believed(chances, seen, belief=belief)
+    worth = worths(means, margins, dial=dial)
     near = list(worth)
-    held = np.clip([chances[i] for i in near], _LEAST, 1.0 - _LEAST)
-    accepted = np.array([counts[i].accepted for i in near])
-    refused = np.array([counts[i].shown for i in near]) - accepted
+    held = np.clip([means[i] for i in near], _LEAST, 1.0 - _LEAST)
+    weight = np.array([belief + (0 if seen is None else seen[i].shown) for i in near])
     generator = np.random.default_rng(_number(order_ref, seed))
-    draws = generator.beta(belief * held + accepted, belief * (1.0 - held) + refused, size=(DRAWS, len(near)))
+    draws = generator.beta(weight * held, weight * (1.0 - held), size=(DRAWS, len(near)))
     best = np.argmax(draws * ([worth[i] for i in near] / held), axis=1)
     shares = np.bincount(best, minlength=len(near)) / DRAWS
     # Drawing from the shares, rather than once more from the beliefs, makes the propensities exact.
@@ -121,8 +143,3 @@ def thompson(
 
 def _number(order_ref: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{order_ref}".encode("utf-8", "surrogatepass")).digest()[:16])
-
-
-def _some(chances: Sequence[float]) -> None:
-    if not chances:
-        raise ValueError("there is no candidate to show")

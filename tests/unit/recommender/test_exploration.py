@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from encore_recommender.exploration import Choice, Seen, greedily, thompson
+from encore_recommender.exploration import Choice, Seen, believed, greedily, thompson
 
 CHANCES = [0.10, 0.09, 0.02, 0.06]
 MARGINS = [100, 100, 100, 100]
@@ -35,8 +35,8 @@ def test_nothing_below_the_floor_of_relevance_is_ever_shown() -> None:
     assert all(of_order(i).propensities[2] == 0.0 for i in range(50))
 
 
-def test_everything_above_the_floor_is_shown_now_and_then_however_often_it_was_refused() -> None:
-    seen = [Seen(), Seen(), Seen(), Seen(shown=100_000, accepted=0)]
+def test_everything_above_the_floor_is_shown_now_and_then_however_seldom_it_wins() -> None:
+    seen = [Seen(shown=50_000, accepted=5_000), Seen(), Seen(), Seen(shown=50_000, accepted=1_700)]
     choices = [of_order(i, seen=seen) for i in range(500)]
     assert {choice.propensities[3] for choice in choices} == {0.02}
     assert 1 <= sum(choice.shown == 3 for choice in choices) <= 25
@@ -55,7 +55,7 @@ def test_what_was_accepted_is_shown_more_and_what_was_refused_less() -> None:
     taken = of_order(1, seen=[Seen(), Seen(300, 60), Seen(), Seen()]).propensities
     refused = of_order(1, seen=[Seen(300, 0), Seen(), Seen(), Seen()]).propensities
     assert taken[1] > 0.8 > fresh[1]
-    assert refused[0] == 0.02 < fresh[0]
+    assert refused[0] == 0.0 < fresh[0]
 
 
 def test_a_firmer_belief_explores_less() -> None:
@@ -75,6 +75,13 @@ def test_a_single_candidate_is_shown_for_certain() -> None:
 def test_switched_off_the_best_one_is_shown_for_certain() -> None:
     assert greedily(CHANCES, [1, 1, 1, 900], dial=1.0) == Choice(shown=3, propensities=(0.0, 0.0, 0.0, 1.0))
     assert greedily(CHANCES, [1, 1, 1, 900], dial=0.0).propensity == 1.0
+
+
+def test_greed_believes_the_model_less_the_more_was_seen() -> None:
+    few, many = [Seen(), Seen(20, 5)], [Seen(), Seen(100, 5)]
+    assert believed([0.10, 0.08], few) == pytest.approx([0.1, 9 / 70])
+    assert greedily([0.10, 0.08], [1, 1], few, dial=0.0).shown == 1
+    assert greedily([0.10, 0.08], [1, 1], many, dial=0.0).shown == 0
 
 
 def test_any_text_is_an_order_ref() -> None:
