@@ -20,6 +20,7 @@ from encore_recommender.explanations import Explanation
 from encore_recommender.ledger import Ledger
 from encore_recommender.model import CoPurchaseModel, Recommendations
 from encore_recommender.neighbours import SIZES, Neighbours
+from encore_recommender.substitutes import families
 from encore_recommender.tuning import Choice
 
 #: Large baskets add up longer lists: pairs per table, 12 bytes each, as long as that is more than `top_k` a product.
@@ -329,6 +330,7 @@ class _Catalogue:
         index = {name: i for i, name in enumerate(self.categories)}
         codes = [index[baskets.categories[s]] if s in baskets.categories else -1 for s in self.skus]
         self.category_of = np.asarray(codes, dtype=np.int32)
+        self.titles, self.parents = baskets.titles, baskets.parents
 
     def model(self, tables: dict[str, Neighbours], choice: Choice) -> CoPurchaseModel:
         return CoPurchaseModel(
@@ -340,6 +342,7 @@ class _Catalogue:
             calibrations=choice.calibrations,
             categories=self.categories,
             category_of=self.category_of,
+            family_of=families(self.skus, titles=self.titles, parents=self.parents),
         )
 
 
