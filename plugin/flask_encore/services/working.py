@@ -1,4 +1,4 @@
-"""The worker: sweep, deliver, wait. In the web process as one daemon thread, or alone as ``flask encore work``.
+"""The worker: do a round, wait. In the web process as one daemon thread, or alone as ``flask encore work``.
 
 Any number of workers may run at once, in any process: every piece of work is taken by a single-statement
 compare-and-swap.
@@ -18,16 +18,26 @@ PERIOD = 15.0
 
 
 class Worker:
-    """Runs `sweep` when woken, and every `PERIOD` seconds.
+    """Runs a round when woken, and every *period* seconds.
 
     Args:
         run: Does one round; `extension` wraps `sweep` in an app context for the host's handlers.
         wanted: Asked whenever the thread might start: False keeps it from starting.
+        name: Of its thread.
     """
 
-    def __init__(self, run: Callable[[], object], *, wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        run: Callable[[], object],
+        *,
+        wanted: Callable[[], bool] = lambda: True,
+        period: float = PERIOD,
+        name: str = "encore-worker",
+    ) -> None:
         self._run = run
         self._wanted = wanted
+        self._period = period
+        self._name = name
         self._ended = threading.Event()
         self._be_born()
 
@@ -46,7 +56,7 @@ class Worker:
             return
         with self._starting:
             if not self._is_alive():
-                thread = threading.Thread(target=self._loop, name="encore-worker", daemon=True)
+                thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 try:
                     thread.start()
                     self._thread = thread
@@ -81,7 +91,7 @@ class Worker:
             except Exception:
                 # A worker that dies of one bad minute is found stuck on Monday.
                 logger.exception("a round of the worker failed")
-            self._called.wait(PERIOD)
+            self._called.wait(self._period)
 
 
 def work_once(rt: Runtime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.training import TrainingLine
-from flask_encore.store.models import charges, history_lines
+from flask_encore.store.models import charges, history_lines, orders
 
 _ADD = insert(history_lines)
 _ADD = _ADD.on_conflict_do_update(
@@ -87,23 +88,30 @@ class Sink:
         replace(self._connection, rows)
 
 
-def training_lines(connection: sa.Connection) -> Iterator[TrainingLine]:
-    """Every line that was bought unprompted, orders in order of their time."""
+def training_lines(
+    connection: sa.Connection, *, account: str = "", recorded_since: datetime | None = None
+) -> Iterator[TrainingLine]:
+    """Every line that was bought unprompted, orders in order of their time.
+
+    With *recorded_since*, those of the orders alone that *account* was paid and Encore was told of since then.
+    """
     sold_by_offer = sa.exists().where(
         charges.c.order_ref == history_lines.c.order_ref,
         charges.c.sku == history_lines.c.sku,
         charges.c.charged_at.is_not(None),
     )
+    statement = sa.select(
+        history_lines.c.order_ref,
+        history_lines.c.sku,
+        history_lines.c.quantity,
+        history_lines.c.customer_ref,
+        history_lines.c.placed_at,
+    ).where(~sold_by_offer)
+    if recorded_since is not None:
+        new = sa.select(orders.c.order_ref).where(orders.c.account == account, orders.c.recorded_at > recorded_since)
+        statement = statement.where(history_lines.c.order_ref.in_(new))
     result = connection.execution_options(yield_per=_FETCH).execute(
-        sa.select(
-            history_lines.c.order_ref,
-            history_lines.c.sku,
-            history_lines.c.quantity,
-            history_lines.c.customer_ref,
-            history_lines.c.placed_at,
-        )
-        .where(~sold_by_offer)
-        .order_by(history_lines.c.placed_at, history_lines.c.order_ref, history_lines.c.sku)
+        statement.order_by(history_lines.c.placed_at, history_lines.c.order_ref, history_lines.c.sku)
     )
     for row in result:
         yield row[0], row[1], row[2], row[3], row[4]

@@ -105,6 +105,8 @@ orders = sa.Table(
     # One payment pays one order: a second order_ref for it is a mistake of the caller's, or worse.
     sa.UniqueConstraint("account", "payment_intent_ref"),
     sa.Index("ix_encore_orders_customer", "account", "customer_ref"),
+    # The recommender asks every few minutes for what is new.
+    sa.Index("ix_encore_orders_recorded_at", "account", "recorded_at"),
     # The sweeper asks every few seconds for orders whose payment nobody could be asked about; mostly there are none.
     sa.Index("ix_encore_orders_reason", "ineligible_reason", "recorded_at"),
 )

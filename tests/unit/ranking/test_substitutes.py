@@ -10,15 +10,17 @@ from flask_encore.ranking.trainer import CoPurchaseTrainer
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def test_a_variant_and_a_product_of_nearly_the_same_title_are_not_offered_beside_each_other(tmp_path: Path) -> None:
+def test_a_variant_and_the_same_mug_in_another_colour_are_not_offered_beside_each_other(tmp_path: Path) -> None:
     lines: list[TrainingLine] = [
-        (f"{n}", sku, 1, None, None) for n in range(100) for sku in ("shirt-l", "shirt-m", "tie", "mug-a", "mug-b")
+        (f"{n}", sku, 1, None, None)
+        for n in range(100)
+        for sku in (("shirt-l", "shirt-m")[n % 2], "tie", ("mug-a", "mug-b")[n % 2])
     ]
     CoPurchaseTrainer(tmp_path).train(
         lines,
         assortment=Assortment(
             parents={"shirt-l": "shirt", "shirt-m": "shirt"},
-            titles={"mug-a": "Enamel mug, blue", "mug-b": "Enamel mug blue", "tie": "Silk tie"},
+            titles={"mug-a": "Enamel mug, blue", "mug-b": "Enamel mug, red", "tie": "Silk tie"},
         ),
         now=NOON,
     )

@@ -21,6 +21,7 @@ def upgrade() -> None:
         "CONSTRAINT ck_encore_decisions_propensity CHECK (propensity > 0 AND propensity <= 1)"
     )
     op.create_index("ix_encore_history_lines_customer", "encore_history_lines", ["customer_ref", "placed_at"])
+    op.create_index("ix_encore_orders_recorded_at", "encore_orders", ["account", "recorded_at"])
     op.create_table(
         "encore_trainings",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -37,6 +38,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Move the tables back."""
     op.drop_table("encore_trainings")
+    op.drop_index("ix_encore_orders_recorded_at", "encore_orders")
     op.drop_index("ix_encore_history_lines_customer", "encore_history_lines")
     op.drop_column("encore_decisions", "propensity")
     op.drop_column("encore_products", "parent")
