@@ -123,7 +123,7 @@ class CoPurchaseRecommender(BaseEstimator):
             choice = self._choose(counted, lambda share: report(0.7 * share)) if self.tune else Choice()
         ledger = Ledger.of(counted).counted()
         catalogue = _Catalogue(ledger.orders)
-        pairs = self._pairs(ledger.orders, catalogue, counted=ledger.pairs)
+        pairs = self._pairs(ledger.orders, catalogue, counted=ledger.layers[0])
         self.choice_: Choice = choice
         self.dense_ = DenseScores.of(pairs, catalogue.skus[: min(catalogue.n_sold, self.dense_items)])
         self.orders_left_out_: int = orders.n_orders - counted.n_orders
@@ -195,7 +195,7 @@ class CoPurchaseRecommender(BaseEstimator):
             ledger = self.ledger_.counted()
             catalogue = _Catalogue(ledger.orders)
             dense = self.dense_.seen_from(catalogue.skus)
-            pairs = self._pairs(ledger.orders, catalogue, counted=ledger.pairs, dense=dense)
+            pairs = self._pairs(ledger.orders, catalogue, counted=ledger.layers[0], dense=dense)
             self.ledger_ = ledger
             self._model = catalogue.model(self._tables(pairs, self.choice_), self.choice_)
         return self._model

@@ -82,13 +82,15 @@ def weigh_orders(
     if half_life_days is not None and baskets.times is not None and baskets.n_orders:
         begin = era_of(float(baskets.times.max()) if newest is None else newest, half_life_days=half_life_days)
         weights = weights * np.exp2((baskets.times - begin) / (86_400.0 * half_life_days))
-    return np.maximum(np.rint(weights * WEIGHT_UNIT), 1).astype(np.int64)
+    whole: NDArray[np.int64] = np.maximum(np.rint(weights * WEIGHT_UNIT), 1).astype(np.int64)
+    return whole
 
 
 def weigh_lately(times: NDArray[np.float64]) -> NDArray[np.int64]:
     """What each order counts for the recent fashion: 2**(-age / LATELY_DAYS), age from the newest order."""
     age_days = (times.max(initial=-np.inf) - times) / 86_400.0
-    return np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
+    return whole
 
 
 def era_of(newest: float, *, half_life_days: float = HALF_LIFE_DAYS) -> float:
@@ -139,29 +141,41 @@ class PairCounts:
     """Sum of the weights of those orders; see BASKET_EXPONENTS."""
     by_size: NDArray[np.int64]
 
-    def plus(self, more: PairCounts, *, sign: int = 1) -> PairCounts:
-        """The counts of both; with `sign` -1, of the orders here that are not those there."""
-        at = np.searchsorted(self.pairs, more.pairs)
-        known = at < len(self.pairs)
-        known[known] = self.pairs[at[known]] == more.pairs[known]
+    def plus(self, more: PairCounts) -> PairCounts:
+        """The counts of both."""
+        place = np.searchsorted(self.pairs, more.pairs)
+        known = place < len(self.pairs)
+        known[known] = self.pairs[place[known]] == more.pairs[known]
+        # Where the pairs of `more` stand among all of them, once the new ones are let in.
+        place += np.cumsum(~known) - ~known
+        mine = np.ones(len(self.pairs) + int(np.count_nonzero(~known)), dtype=np.bool_)
+        mine[place[~known]] = False
 
-        def added(mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> NDArray[np.int64]:
-            sums = mine.copy()
-            sums[at[known]] += sign * theirs[known]
-            return np.insert(sums, at[~known], sign * theirs[~known])
+        def added(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> NDArray[np.int64]:
+            sums = np.zeros(len(mine), dtype=np.int64)
+            sums[mine] = ours
+            sums[place] += theirs
+            return sums
 
-        sums = PairCounts(
-            pairs=np.insert(self.pairs, at[~known], more.pairs[~known]),
+        return PairCounts(
+            pairs=added(self.pairs, np.where(known, 0, more.pairs)),
             together=added(self.together, more.together),
             by_root=added(self.by_root, more.by_root),
             by_size=added(self.by_size, more.by_size),
         )
-        return sums if sign > 0 else sums._where(sums.together > 0)
 
-    def _where(self, kept: NDArray[np.bool_]) -> PairCounts:
+    def held(self) -> PairCounts:
+        """Without the pairs that no order holds any more."""
+        if self.together.all():
+            return self
+        left = np.flatnonzero(self.together)
         return PairCounts(
-            pairs=self.pairs[kept], together=self.together[kept], by_root=self.by_root[kept], by_size=self.by_size[kept]
+            pairs=self.pairs[left], together=self.together[left], by_root=self.by_root[left], by_size=self.by_size[left]
         )
+
+    def negative(self) -> PairCounts:
+        """What has to be added to take these away."""
+        return replace(self, together=-self.together, by_root=-self.by_root, by_size=-self.by_size)
 
 
 def count_pairs(

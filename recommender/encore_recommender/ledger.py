@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,12 @@ class Ledger:
 
     orders: Baskets
     """Without upsell lines, oldest first."""
-    pairs: PairCounts | None = None
-    """Their pairs, numbered as `orders.skus`; None until `counted`."""
+    layers: tuple[PairCounts, ...] = ()
+    """Their pairs, numbered as `orders.skus`, are the sum of these; none until `counted`.
+
+    Each is at least twice as large as the next. Adding a few orders to a few costs little, and only now and then is
+    the sum of all written anew.
+    """
 
     @classmethod
     def of(cls, orders: Baskets) -> Ledger:
@@ -39,8 +44,10 @@ class Ledger:
         return cls(orders=_bare(orders))
 
     def counted(self, *, progress: Callable[[float], None] | None = None) -> Ledger:
-        """The same with its pairs counted."""
-        return self if self.pairs is not None else replace(self, pairs=count_pairs(self.orders, progress=progress))
+        """The same with its pairs counted, in one layer."""
+        if not self.layers:
+            return replace(self, layers=(count_pairs(self.orders, progress=progress),))
+        return replace(self, layers=(reduce(PairCounts.plus, self.layers).held(),))
 
     def plus(self, more: Baskets) -> Ledger:
         """With more orders, those left out that are known already: webhooks and workers repeat themselves.
@@ -65,7 +72,7 @@ class Ledger:
             )
         more = self._numbered(more)
         orders = _joined(replace(self.orders, skus=more.skus), more)
-        return self._recounted(orders, more, sign=1)
+        return self._recounted(orders, lambda newest: count_pairs(more, newest=newest))
 
     def minus(self, order_refs: Iterable[str]) -> Ledger:
         """Without the orders of these references; those never counted are passed over."""
@@ -74,17 +81,21 @@ class Ledger:
         gone = np.isin(self.orders.order_digests, ids.digests(order_refs, seed=0))
         if not gone.any():
             return self
-        return self._recounted(_bare(self.orders.take(~gone)), self.orders.take(gone), sign=-1)
+        taken = self.orders.take(gone)
+        left = _bare(self.orders.take(~gone))
+        return self._recounted(left, lambda newest: count_pairs(taken, newest=newest).negative())
 
-    def _recounted(self, orders: Baskets, changed: Baskets, *, sign: int) -> Ledger:
-        """With the pairs of the changed orders added or subtracted; with all counted anew in a new era."""
-        if self.pairs is None:
+    def _recounted(self, orders: Baskets, change: Callable[[float | None], PairCounts]) -> Ledger:
+        """With other orders, and the pairs that makes more or fewer; with all counted anew in another era."""
+        if not self.layers:
             return Ledger(orders=orders)
-        newest = _newest(orders)
-        if _era(newest) != _era(_newest(self.orders)) and orders.n_orders and self.orders.n_orders:
+        before, now = _newest(self.orders), _newest(orders)
+        if before is not None and now is not None and era_of(before) != era_of(now):
             return Ledger(orders=orders).counted()
-        more = count_pairs(changed, newest=newest if sign > 0 else _newest(self.orders))
-        return Ledger(orders=orders, pairs=self.pairs.plus(more, sign=sign))
+        layers, top = list(self.layers), change(before if now is None else now)
+        while layers and len(layers[-1].pairs) < 2 * len(top.pairs):
+            top = layers.pop().plus(top)
+        return Ledger(orders=orders, layers=(*layers, top))
 
     def _numbered(self, more: Baskets) -> Baskets:
         """The same orders with the numbers products have here; new ones come after all others."""
@@ -148,7 +159,3 @@ def _bare(orders: Baskets) -> Baskets:
 
 def _newest(orders: Baskets) -> float | None:
     return None if orders.times is None or not orders.n_orders else float(orders.times.max())
-
-
-def _era(newest: float | None) -> float | None:
-    return None if newest is None else era_of(newest)

@@ -22,8 +22,7 @@ Row = tuple[str, str, int, str | None, float | None, bool]
 def counts(ledger: Ledger) -> dict[str, object]:
     """Everything counted, by SKU and not by number."""
     ledger = ledger.counted()
-    assert ledger.pairs is not None
-    skus, pairs = ledger.orders.skus, ledger.pairs
+    skus, (pairs,) = ledger.orders.skus, ledger.layers
     bought = np.bincount(ledger.orders.items, minlength=len(skus)).tolist()
     return {
         "orders": ledger.orders.n_orders,
@@ -158,6 +157,21 @@ def test_forgotten_orders_have_never_been(seed: int, gone: set[int]) -> None:
     model.forget([f"{order}" for order in gone])
     left = [order for i, order in enumerate(orders) if i not in gone]
     assert counts(model.ledger_) == counts(CoPurchaseRecommender().partial_fit(baskets_of(left)).ledger_)
+
+
+@given(seed=st.integers(0, 1_000))
+@settings(max_examples=20, deadline=None)
+def test_orders_may_come_and_go_and_come_again(seed: int) -> None:
+    draw, orders = random.Random(seed), shop(seed, orders=40)
+    ledger, left = Ledger.of(Baskets.from_rows([])).counted(), set[int]()
+    for _ in range(12):
+        chosen = draw.sample(range(40), k=draw.randint(1, 20))
+        if draw.random() < 0.5:
+            ledger, left = ledger.plus(baskets_of([orders[i] for i in chosen]).without_upsell()), left.union(chosen)
+        else:
+            ledger, left = ledger.minus([f"{i}" for i in chosen]), left.difference(chosen)
+    fresh = Ledger.of(baskets_of([orders[i] for i in sorted(left)]).without_upsell())
+    assert counts(ledger) == counts(fresh)
 
 
 def test_forgetting_everything_leaves_nothing_and_learning_goes_on(breakfast: Baskets) -> None:
