@@ -279,7 +279,7 @@ def trend_of(
     """
     each = lately / max(orders, 1)
     # Two recent orders more or less say nothing about fashion.
-    calm = max(2.0 * each, np.finfo(np.float64).tiny)
+    calm = max(2.0 * each, float(np.finfo(np.float64).tiny))
     trend: NDArray[np.float64] = np.round(np.log((recent + calm) / (orders_with * each + calm)), 9)
     return trend
 

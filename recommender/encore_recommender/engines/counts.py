@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.counting import BASKET_EXPONENTS, HALF_LIFE_DAYS, weigh_lately, weigh_orders
+from encore_recommender.cooccurrence import runs
+from encore_recommender.counting import BASKET_EXPONENTS, HALF_LIFE_DAYS, unit_of, weigh_lately, weigh_orders
 from encore_recommender.engines import parts, sql
 from encore_recommender.engines.databases import Engine
 from encore_recommender.engines.parts import Progress
@@ -42,8 +43,15 @@ class Counted:
     by_size: NDArray[np.int64]
     recent: NDArray[np.int64]
     """The same with the weights of the recent fashion."""
+    first_at: float
+    """Unix seconds of the oldest order that counts; 0 without times or orders."""
+    last_at: float
+    unit: float
+    """What the newest order would weigh if it had two lines; see `counting.Counts`."""
+    spans: list[tuple[int, int]]
+    """Per part, its first product and one past the last."""
     files: list[Path]
-    """Arrays of PAIR, in the order of the products."""
+    """Per part, an array of PAIR."""
 
     def pairs(self) -> Iterator[NDArray[Any]]:
         """The pairs, part by part, mapped and not read."""
@@ -66,6 +74,7 @@ def count(
     engine: Engine,
     folder: Path,
     *,
+    plan: Mapping[str, Any] | None = None,
     top_k: int | None = None,
     max_lines: int = 500,
     memory_mb: int = 1_024,
@@ -76,6 +85,7 @@ def count(
     Args:
         engine: Where the counting runs.
         folder: For the parts. One folder, one count.
+        plan: What else the parts depend on: which files were read, say.
         top_k: Pairs kept per product, see `sql.top_pairs`; all when not given.
         max_lines: Orders with more lines are left out.
         memory_mb: For one part of the pairs, in the engine or here.
@@ -84,22 +94,24 @@ def count(
     Raises:
         OtherPlan: The folder holds parts of another count.
     """
-    parts.agree(folder, {"top_k": top_k, "max_lines": max_lines, "memory_mb": memory_mb, "sql": sql.TOP_PAIRS})
+    mine = {"top_k": top_k, "max_lines": max_lines, "memory_mb": memory_mb, "sql": [*sql.STEPS.values(), sql.TOP_PAIRS]}
+    parts.agree(folder, {**(plan or {}), **mine})
     for step in ("merged", "orders"):
         engine.store(step, sql.STEPS[step])
     kinds = engine.fetch(sql.KINDS)
     kept = kinds["size"] <= max_lines
-    weights = weigh(kinds["size"][kept], kinds["placed_at"][kept])
+    weights, unit = weigh(kinds["size"][kept], kinds["placed_at"][kept])
     engine.load("weights", weights)
     for step in ("baskets", "products"):
         engine.store(step, sql.STEPS[step])
     products = engine.fetch("SELECT * FROM products ORDER BY item")
     n_items = len(products["item"])
     most = np.minimum(products["partners"], max(n_items - 1, 0))
-    runs = _runs(most, memory_mb * 1_000_000 // BYTES_PER_PAIR)
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(most)])
+    spans = runs(before, memory_mb * 1_000_000 // BYTES_PER_PAIR)
 
     def work(number: int) -> NDArray[Any]:
-        first, last = runs[number]
+        first, last = spans[number]
         found = engine.fetch(sql.top_pairs(first=first, last=last, top_k=top_k or n_items))
         pairs = np.empty(len(found["item"]), dtype=PAIR)
         for name in PAIR.names or ():
@@ -108,7 +120,7 @@ def count(
 
     files = parts.run(
         folder,
-        costs=[int(products["partners"][first:last].sum()) for first, last in runs],
+        costs=[int(products["partners"][first:last].sum()) for first, last in spans],
         work=work,
         step="counting pairs",
         progress=progress,
@@ -123,12 +135,16 @@ def count(
         by_root=products["by_root"],
         by_size=products["by_size"],
         recent=products["lately"],
+        first_at=float(kinds["placed_at"][kept].min()) if kept.any() else 0.0,
+        last_at=float(kinds["placed_at"][kept].max()) if kept.any() else 0.0,
+        unit=unit,
+        spans=spans,
         files=files,
     )
 
 
-def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """The table `weights`, from the same function that weighs orders in memory."""
+def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> tuple[dict[str, NDArray[Any]], float]:
+    """The table `weights` and its unit, from the functions that weigh orders in memory."""
     none, placed_at = np.zeros(0, dtype=np.int32), placed_at.astype(np.float64)
     one_of_each = Baskets(
         skus=(),
@@ -142,16 +158,9 @@ def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> dict[str,
         name: weigh_orders(one_of_each, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS)
         for name, exponent in BASKET_EXPONENTS.items()
     }
-    return {"size": sizes.astype(np.int64), "placed_at": placed_at, **weighed, "lately": weigh_lately(placed_at)}
-
-
-def _runs(most: NDArray[np.int64], at_once: int) -> list[tuple[int, int]]:
-    """Runs of products, first and one past the last, with so many pairs at most where one product has no more."""
-    runs: list[tuple[int, int]] = []
-    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(most)])
-    first = 0
-    while first < len(most):
-        last = max(int(np.searchsorted(before, before[first] + at_once, side="right")) - 1, first + 1)
-        runs.append((first, last))
-        first = last
-    return runs
+    return {
+        "size": sizes.astype(np.int64),
+        "placed_at": placed_at,
+        **weighed,
+        "lately": weigh_lately(placed_at),
+    }, unit_of(one_of_each, half_life_days=HALF_LIFE_DAYS)

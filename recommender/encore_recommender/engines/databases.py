@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Columns = Mapping[str, NDArray[Any]]
-"""Arrays of one length by column name: whole numbers, or floats, where NaN stands for NULL."""
+"""Arrays of one length by column name: whole numbers, texts, or floats, where NaN stands for NULL."""
 
 
 class Engine(Protocol):
@@ -25,6 +27,25 @@ class Engine(Protocol):
 
     def fetch(self, select: str) -> dict[str, NDArray[Any]]:
         """What a SELECT gives, column by column."""
+
+
+class FileEngine(Engine, Protocol):
+    """An engine that also reads order lines from files; see `sources`."""
+
+    def view(self, name: str, select: str) -> None:
+        """Show a SELECT as a table without keeping its result."""
+
+    def columns_of(self, paths: Sequence[str]) -> list[str]:
+        """The columns of CSV files with a header, or of Parquet files."""
+
+    def show(self, name: str, paths: Sequence[str], fields: Mapping[str, str]) -> None:
+        """Show columns of files as a table: `order_id` as it is, `placed_at` in Unix seconds, the others as text.
+
+        Args:
+            name: Of the table.
+            paths: As in `columns_of`.
+            fields: Field of `headers.FIELDS` -> column.
+        """
 
 
 class Database:
@@ -102,19 +123,17 @@ class DuckDB:
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {select}")
 
     def fetch(self, select: str) -> dict[str, NDArray[Any]]:
-        found = self._connection.execute(select).fetchnumpy()
-        return {
-            name: np.ma.filled(column.astype(np.float64), np.nan) if np.ma.is_masked(column) else np.asarray(column)
-            for name, column in found.items()
-        }
+        return {name: _filled(column) for name, column in self._connection.execute(select).fetchnumpy().items()}
 
-    def stored(self, name: str) -> bool:
-        """Whether a table is there."""
-        return bool(self._connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchall())
+    def view(self, name: str, select: str) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {select}")
 
-    def drop(self, name: str) -> None:
-        """Give up a table that is no longer needed, and its disk space."""
-        self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+    def columns_of(self, paths: Sequence[str]) -> list[str]:
+        return [column for column, *_ in self._connection.execute(f"DESCRIBE SELECT * FROM {_files(paths)}").fetchall()]
+
+    def show(self, name: str, paths: Sequence[str], fields: Mapping[str, str]) -> None:
+        shown = _shown(fields, quote='"', text="VARCHAR", seconds="epoch(TRY_CAST({0} AS TIMESTAMP))")
+        self.view(name, f"SELECT {shown} FROM {_files(paths)}")
 
     def close(self) -> None:
         self._connection.close()
@@ -161,12 +180,83 @@ class Spark:
         table = pyarrow.dataset.dataset(str(target), format="parquet").to_table()
         return {name: table.column(name).to_numpy() for name in table.column_names}
 
+    def view(self, name: str, select: str) -> None:
+        self._session.sql(select).createOrReplaceTempView(name)
+
+    def columns_of(self, paths: Sequence[str]) -> list[str]:
+        return list(self._read(paths).columns)
+
+    def show(self, name: str, paths: Sequence[str], fields: Mapping[str, str]) -> None:
+        self._read(paths).createOrReplaceTempView("files")
+        shown = _shown(fields, quote="`", text="STRING", seconds="CAST(TRY_CAST({0} AS TIMESTAMP) AS DOUBLE)")
+        self.view(name, f"SELECT {shown} FROM files")
+
+    def _read(self, paths: Sequence[str]) -> Any:
+        if _are_csv(paths):
+            return self._session.read.csv([*paths], header=True, escape='"', multiLine=True)
+        return self._session.read.parquet(*paths)
+
     def _show(self, name: str, path: Path) -> None:
         self._session.read.parquet(str(path)).createOrReplaceTempView(name)
 
 
+def local_spark() -> Any:
+    """A session on this machine, or the one that `spark-submit` made.
+
+    Raises:
+        ModuleNotFoundError: pyspark is missing.
+        RuntimeError: Java is missing.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "counting on Spark needs pyspark: pip install 'flask-encore[spark,parquet]'"
+        ) from None
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise RuntimeError("Spark needs Java 17: install openjdk-17-jre-headless, or set JAVA_HOME")
+    settings = {"spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC"}
+    builder = SparkSession.builder.appName("encore-recommender")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _shown(fields: Mapping[str, str], *, quote: str, text: str, seconds: str) -> str:
+    """The columns of `FileEngine.show`; `seconds` turns the text of a time into Unix seconds."""
+    shown = []
+    for field, header in fields.items():
+        column = f"{quote}{header.replace(quote, 2 * quote)}{quote}"
+        as_text = f"CAST({column} AS {text})"
+        if field == "order":
+            shown.append(f"{column} AS order_id")
+        elif field == "time":
+            shown.append(f"COALESCE(TRY_CAST({as_text} AS DOUBLE), {seconds.format(as_text)}) AS placed_at")
+        else:
+            shown.append(f"{as_text} AS {field}")
+    return ", ".join(shown)
+
+
+def _files(paths: Sequence[str]) -> str:
+    """Files as DuckDB reads them; all columns of CSV as text, so that SKUs keep their leading zeros."""
+    listed = "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
+    return f"read_csv({listed}, header = true, all_varchar = true)" if _are_csv(paths) else f"read_parquet({listed})"
+
+
+def _are_csv(paths: Sequence[str]) -> bool:
+    return paths[0].lower().removesuffix(".gz").endswith(".csv")
+
+
+def _filled(column: Any) -> NDArray[Any]:
+    """NULL becomes NaN among numbers and None among texts."""
+    if not np.ma.is_masked(column):
+        return np.asarray(column)
+    is_text = column.dtype.kind == "O"
+    return np.ma.filled(column if is_text else column.astype(np.float64), None if is_text else np.nan)
+
+
 def _declared(values: NDArray[Any]) -> str:
-    return "DOUBLE PRECISION" if values.dtype.kind == "f" else "BIGINT"
+    return {"f": "DOUBLE PRECISION", "O": "TEXT"}.get(values.dtype.kind, "BIGINT")
 
 
 def _plain(values: NDArray[Any]) -> Sequence[Any]:
