@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -237,10 +238,22 @@ class CoPurchaseRecommender(BaseEstimator):
         return evaluation.measure(self.model_.ids, asked, taught=self.model_.skus).hit_rate_at_3
 
     def _check_parameters(self) -> None:
-        for name, least in (("top_k", 1), ("min_support", 1), ("max_lines", 2), ("dense_items", 0)):
+        for name, least in (
+            ("top_k", 1),
+            ("min_support", 1),
+            ("max_lines", 2),
+            ("dense_items", 0),
+            ("random_state", 0),
+        ):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, Integral) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        if self.random_state >= 1 << 32:
+            raise ValueError(f"random_state must be below 2 ** 32, not {self.random_state}")
+        if not isinstance(self.tune, bool):
+            raise ValueError(f"tune must be True or False, not {self.tune!r}")
+        if not isinstance(self.choice, Choice | None):
+            raise ValueError(f"choice must be what `choice_` of a fitted model holds, or None, not {self.choice!r}")
 
     def _orders(self, baskets: Baskets | Any, *, first: bool) -> Baskets:
         """What teaches or asks, a matrix by way of scikit-learn's own checks of names and shapes."""
@@ -353,4 +366,4 @@ def _silent(share: float) -> None:
 def parameters(estimator: CoPurchaseRecommender) -> dict[str, Any]:
     """What a manifest says about how a model was trained, in plain values."""
     names = ("top_k", "min_support", "max_lines", "dense_items", "random_state")
-    return {**{name: getattr(estimator, name) for name in names}, "blends": estimator.choice_.as_dict()}
+    return {**{name: int(getattr(estimator, name)) for name in names}, "blends": estimator.choice_.as_dict()}

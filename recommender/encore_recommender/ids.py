@@ -154,7 +154,7 @@ class _Cache(dict[_Asked, _Known]):
 
 def digests(names: Iterable[str], *, seed: int) -> NDArray[np.uint64]:
     """A stable 64-bit digest per name: the same in every process, on every machine, for one seed."""
-    return _digests(map(_bytes, names), key=seed.to_bytes(8, "little", signed=True))
+    return _digests(map(_bytes, names), key=int(seed).to_bytes(8, "little", signed=True))
 
 
 def _digests(names: Iterable[bytes], *, key: bytes) -> NDArray[np.uint64]:

@@ -66,6 +66,15 @@ class Choice:
     memories: Mapping[str, Memory] = field(default_factory=lambda: {size: Memory() for size in SIZES})
     calibrations: Mapping[str, Calibration] = field(default_factory=lambda: {size: Calibration() for size in SIZES})
 
+    def __post_init__(self) -> None:
+        for values in (self.blends, self.memories, self.calibrations):
+            if set(values) != set(SIZES):
+                raise ValueError(f"a choice is made for every size of basket, {SIZES}, not for {tuple(values)}")
+        for size, found in self.as_dict().items():
+            memory, calibration = found.pop("memory"), found.pop("calibration")
+            if not all(map(math.isfinite, [*found.values(), *memory, *calibration])):
+                raise ValueError(f"the weights chosen for baskets of {size!r} must be finite")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a manifest."""
         return {

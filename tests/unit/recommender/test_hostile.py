@@ -13,6 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encore_recommender import BadBaskets, Baskets, CoPurchaseModel, CoPurchaseRecommender, Provenance, load, save
+from encore_recommender.blending import Blend
+from encore_recommender.copurchase import parameters
+from encore_recommender.model import Calibration, Memory
+from encore_recommender.neighbours import SIZES
+from encore_recommender.tuning import Choice
 
 #: Every kind of text a shop's export has been seen to hold, and some it should not.
 STRANGE_NAMES = [
@@ -321,3 +326,52 @@ def test_huge_sets_of_what_is_excluded_and_allowed_are_looked_up_not_walked(mode
 @pytest.mark.parametrize("sku", [None, 7, b"jam", "\ud800", "unheard of", ""])
 def test_explaining_what_is_no_product_of_the_shop_is_nothing(model: CoPurchaseModel, sku: Any) -> None:
     assert model.explain(["bread"], sku) is None
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ({"top_k": 0}, "top_k must be a whole number of at least 1, not 0"),
+        ({"top_k": 10.0}, "top_k must be a whole number of at least 1, not 10.0"),
+        ({"min_support": float("nan")}, "min_support must be a whole number of at least 1, not nan"),
+        ({"max_lines": "500"}, "max_lines must be a whole number of at least 2, not '500'"),
+        ({"random_state": None}, "random_state must be a whole number of at least 0, not None"),
+        ({"random_state": -1}, "random_state must be a whole number of at least 0, not -1"),
+        ({"random_state": 2**32}, "random_state must be below 2 ** 32, not 4294967296"),
+        ({"tune": "no"}, "tune must be True or False, not 'no'"),
+        ({"choice": "one"}, "choice must be what `choice_` of a fitted model holds, or None, not 'one'"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_by_fit_and_nothing_is_fitted(
+    breakfast: Baskets, parameter: dict[str, Any], message: str
+) -> None:
+    estimator = CoPurchaseRecommender(**parameter)
+    with pytest.raises(ValueError) as refusal:
+        estimator.fit(breakfast)
+    assert str(refusal.value) == message
+    assert not hasattr(estimator, "n_features_in_")
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
+    rows = [(str(order), sku) for order in range(200) for sku in ("tea", "milk", f"sku {order % 9}")]
+    of_numpy = CoPurchaseRecommender(top_k=np.int64(3), random_state=np.int64(4)).fit(Baskets.from_rows(rows))
+    ours = CoPurchaseRecommender(top_k=3, random_state=4).fit(Baskets.from_rows(rows))
+    assert of_numpy.recommend(["tea"], k=9) == ours.recommend(["tea"], k=9)
+    save(of_numpy.model_, tmp_path, about=Provenance(created_at=NOON, parameters=parameters(of_numpy)))
+    assert load(tmp_path).recommend(["tea"], k=9).ids == ours.recommend(["tea"], k=9).ids
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("kind", ["blends", "memories", "calibrations"])
+def test_weights_that_are_not_finite_are_refused(kind: str, weight: float) -> None:
+    value = {"blends": Blend(ease=weight), "memories": Memory(weight), "calibrations": Calibration(weight)}[kind]
+    with pytest.raises(ValueError, match="the weights chosen for baskets of 'one' must be finite"):
+        Choice(**{kind: dict.fromkeys(SIZES, value)})
+
+
+def test_a_choice_for_some_sizes_of_basket_only_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a choice is made for every size of basket, .* not for \('one',\)"):
+        Choice(blends={"one": Blend(ease=1.0)})
