@@ -81,6 +81,10 @@ class Settings:
     url_prefix: str = _key("/encore", "Where Encore's own pages live.")
     time_zone: str = _key("UTC", "The shop's time zone, for 'Undo until 14:33'.")
     worker: str = _key("embedded", "'embedded' runs the sweeper in the web process, 'external' leaves it to the CLI.")
+    train_at: str = _key(
+        "03:00", "When 'flask encore work' trains anew, HH:MM in the shop's time zone; empty for never."
+    )
+    learn_minutes: int = _key(15, "How often 'flask encore work' learns new orders in between, minutes; 0 for never.")
 
     @property
     def livemode(self) -> bool:
@@ -232,6 +236,8 @@ class _SettingsSchema(Schema):
     url_prefix = _text(r"(/[\w-]*\w)+\Z", "has to start with / and not end with it, such as /encore.")
     time_zone = ma.String(validate=_known_zone, error_messages=_always(_ZONE))
     worker = _text(r"(embedded|external)\Z", "has to be 'embedded' or 'external'.")
+    train_at = _text(r"(([01]\d|2[0-3]):[0-5]\d)?\Z", "has to be a time of day such as 03:00, or empty.")
+    learn_minutes = _whole(0, 10_080, "minutes")
 
     @validates_schema(skip_on_field_errors=False)
     def _together(self, data: dict[str, Any], **_: Any) -> None:

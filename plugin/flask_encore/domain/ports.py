@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
-from flask_encore.domain.training import Assortment, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import Assortment, Drift, LinesSince, SavedModel, TrainingLine, TrainingReport
 
 
 class Clock(Protocol):
@@ -74,6 +74,21 @@ class Trainer(Protocol):
         Raises:
             TrainingBusy: Another training is under way; nothing was done.
         """
+        ...
+
+    def learn(self, lines: LinesSince, *, assortment: Assortment, now: datetime) -> str:
+        """Add the orders that came since the live model to it, and put that live; its version, or empty.
+
+        Every order is first asked about, which is what `drift` tells. Without a new order, without a model, and while
+        an older model was put live by hand, nothing is done.
+
+        Raises:
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        ...
+
+    def drift(self, lines: LinesSince) -> Drift | None:
+        """How the live model does on orders that came after it was trained; ``None`` without a model."""
         ...
 
     def models(self) -> Sequence[SavedModel]:

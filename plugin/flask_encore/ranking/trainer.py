@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 from encore_recommender.baskets import Baskets
 from encore_recommender.persistence import CURRENT, ModelRefused, open_model, put_live, read_manifest, save
 from flask_encore.domain.errors import InvalidInput
-from flask_encore.domain.training import Assortment, KeptRates, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import (
+    Assortment,
+    Drift,
+    KeptRates,
+    LinesSince,
+    SavedModel,
+    TrainingLine,
+    TrainingReport,
+)
 from flask_encore.ranking.alone import alone
+from flask_encore.ranking.learner import Learner, Live
 
 if TYPE_CHECKING:
     from encore_recommender.training import Trained
@@ -42,6 +51,7 @@ class CoPurchaseTrainer:
     def __init__(self, model_dir: Path, *, stopwatch: Callable[[], float] = time.perf_counter) -> None:
         self._model_dir = model_dir
         self._stopwatch = stopwatch
+        self._learner = Learner(model_dir)
 
     def train(
         self,
@@ -101,6 +111,27 @@ class CoPurchaseTrainer:
             popularity_hit_rate_at_3=trained.metrics["full_basket_popularity"]["hit_rate_at_3"],
             doubt=trained.verdict.doubt,
         )
+
+    def learn(self, lines: LinesSince, *, assortment: Assortment, now: datetime) -> str:
+        """Add the orders that came since the live model to it, and put that live; its version, or empty.
+
+        Every order is first asked about, which is what `drift` tells. Without a new order, without a model, and while
+        an older model was put live by hand, nothing is done.
+
+        Raises:
+            BadBaskets: A line is not valid; nothing is put live.
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        with alone(self._model_dir):
+            newest = next(iter(self.models()), None)
+            if newest is None or not newest.live:
+                return ""
+            return self._learner.learn(lines, assortment=assortment, kept=_worst(assortment.kept), now=now)
+
+    def drift(self, lines: LinesSince) -> Drift | None:
+        """How the live model does on orders that came after it was trained; ``None`` without a model."""
+        live = Live.under(self._model_dir)
+        return None if live is None else live.drift(lines)
 
     def models(self) -> Sequence[SavedModel]:
         """The models that can be put live, newest first; one that cannot be read is not among them."""
