@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_encore.config import EXTENSION
+from flask_encore.domain.acceptance import AcceptanceReport
 from flask_encore.domain.errors import EncoreError
 from flask_encore.services import doctoring, learning, recovering, stocking, training
 from flask_encore.services.csv_files import Problems
@@ -132,8 +133,16 @@ def train(force: bool) -> None:
         f"On the newest orders it finds the next product among its first three in {report.hit_rate_at_3:.1%} "
         f"of cases; best-sellers would in {report.popularity_hit_rate_at_3:.1%}."
     )
+    if report.acceptance is not None and report.acceptance.impressions:
+        click.echo(_learned(report.acceptance))
     if report.doubt:
         click.echo(f"It is live because of --force, although {report.doubt}.")
+
+
+def _learned(found: AcceptanceReport) -> str:
+    """What the offers shown taught, in two lines."""
+    live = f"{found.version} is live" if found.version else "it would do worse than what is live, which stays"
+    return f"From {found.impressions:,} offers shown, {found.accepted:,} accepted: {live}.\n{found.judgement}"
 
 
 @cli.group()

@@ -109,6 +109,8 @@ class Scorecard:
     """From the sum to log-odds that were right about impressions held back; None leaves the sum as it is."""
     impressions: int = 0
     """It was learned from."""
+    seen: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Per product, how often it was shown and accepted, for `exploration.believed`; not part of the sum."""
     version: str = ""
     """Empty for one that was not saved."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from flask_encore.domain.acceptance import AcceptanceReport, Eligible, Pick, Shown
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.training import Assortment, Drift, LinesSince, SavedModel, TrainingLine, TrainingReport
@@ -52,6 +53,23 @@ class Inspectable(Protocol):
     @property
     def trained_at(self) -> datetime | None:
         """When the model in use was trained; ``None`` without one."""
+        ...
+
+
+class Acceptance(Protocol):
+    """Knows how likely shoppers accept an offer, and picks the one to show."""
+
+    def pick(
+        self, offers: Sequence[Eligible], *, order_ref: str, placement: str, step: int, dial: float, explore: bool
+    ) -> Pick:
+        """One of *offers*, which are best first and at least one; the same for the same order until it learns.
+
+        *dial* goes from most relevant (0) to most profitable (1); *explore* shows now and then another one of the best.
+        """
+        ...
+
+    def learn(self, shown: Iterable[Shown], *, dial: float, now: datetime) -> AcceptanceReport:
+        """Learn from offers that were answered, oldest first, and put it live unless it is judged to be worse."""
         ...
 
 

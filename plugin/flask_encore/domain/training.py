@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_encore.domain.acceptance import AcceptanceReport
+
 #: A product speaks for itself as loudly as the shop does once an offer sold so many of it. With fewer, one shopper's
 #: change of mind would bury it.
 KEPT_PRIOR = 20
@@ -66,6 +68,7 @@ class TrainingReport:
         version: Of the model that was put live; empty when none was.
         doubt: Why the model should not be put live, as a sentence with the fix; empty when all is well. It was put live
             in spite of it when *version* is not empty, because somebody asked for that.
+        acceptance: What was learned from the offers shown; ``None`` when that was not tried.
     """
 
     version: str
@@ -76,6 +79,7 @@ class TrainingReport:
     hit_rate_at_3: float
     popularity_hit_rate_at_3: float
     doubt: str = ""
+    acceptance: AcceptanceReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report as the training log keeps it."""
