@@ -24,7 +24,7 @@ INSTALL = $(PIP) --no-deps --require-hashes
 INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel cover bench bench-recommender lock clean
+.PHONY: help demo test lint wheel cover bench bench-recommender bench-scale lock clean
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
@@ -58,6 +58,9 @@ bench: .venv/.develops ## measure how long a decision takes
 
 bench-recommender: .venv/.measures ## judge the recommender beside public methods (ARGS="--data folder --json out.json")
 	@$(BIN)/python tests/benchmarks/bench_recommender.py $(ARGS)
+
+bench-scale: .venv/.develops ## measure how fast and how large (ARGS="--lines 1e6 1e7 1e8 --json out.json")
+	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
 
 lock: .venv/.develops ## pin the newest allowed dependencies in constraints.txt (needs uv)
 	@$(BIN)/python .ci/lock
