@@ -251,8 +251,9 @@ def _filled(column: Any) -> NDArray[Any]:
     """NULL becomes NaN among numbers and None among texts."""
     if not np.ma.is_masked(column):
         return np.asarray(column)
-    is_text = column.dtype.kind == "O"
-    return np.ma.filled(column if is_text else column.astype(np.float64), None if is_text else np.nan)
+    values: NDArray[Any] = column.data.astype(object if column.dtype.kind == "O" else np.float64)
+    values[column.mask] = None if column.dtype.kind == "O" else np.nan
+    return values
 
 
 def _declared(values: NDArray[Any]) -> str:
