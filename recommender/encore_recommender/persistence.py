@@ -371,23 +371,25 @@ def _check_lists(directory: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     in_shape = len(start) == len(orders_with) + 1 and start[0] == 0 and start[-1] == len(items)
     if not in_shape or bool((start[1:] < start[:-1]).any()):
         _refuse(directory, "has neighbour lists that do not fit its products")
-    if not _within(items, 0, int(np.count_nonzero(orders_with)) - 1):
+    # Read without a sign a number below 0 is a large one: one look tells both.
+    if _largest(items) >= max(int(np.count_nonzero(orders_with)), 1):
         _refuse(directory, "has neighbour lists that do not fit its products")
-    if not _within(together, 0, int(orders_with.max(initial=0))):
+    if _largest(together) > int(orders_with.max(initial=0)):
         _refuse(directory, "counts more orders with two products than with any one")
     for size in SIZES:
         weights = arrays[f"weights_{size}"]
         if not len(weights) == len(items) == len(together):
             _refuse(directory, "has neighbour lists of unequal length")
-        # Of all patterns those without a sign are the smaller integers, which takes no look at the numbers themselves.
-        if not (
-            _within(weights.view("<i2"), -(1 << 15), _NOT_FINITE - 1)
-            and _within(weights.view("<u2"), 0, _NOT_FINITE_SIGNED - 1)
-        ):
-            _refuse(directory, "has a weight that is not a number")
         # Where rows are added up, one product may speak against another.
-        if size == "one" and not _within(weights.view("<i2"), 0, _NOT_FINITE - 1):
-            _refuse(directory, "has a weight that is below 0")
+        signed = _largest(weights) if size != "one" else 0
+        unsigned = int(weights.view("<i2").max(initial=0)) if size != "one" else _largest(weights)
+        if unsigned >= _NOT_FINITE or signed >= _NOT_FINITE_SIGNED:
+            _refuse(directory, "has a weight that is not a number, or one below 0 that must not be")
+
+
+def _largest(values: NDArray[Any]) -> int:
+    """The largest pattern of bits, read as a number without a sign; 0 of none."""
+    return int(values.view(f"<u{values.dtype.itemsize}").max(initial=0))
 
 
 def _within(values: NDArray[Any], least: int, most: int) -> bool:

@@ -294,7 +294,7 @@ HOSTILE: list[tuple[str, Callable[[Path], bytes], str]] = [
     ("weights_few", lambda root: changed(root, "weights_few", lambda a: a.fill(np.inf)), "not a number"),
     ("weights_few", lambda root: changed(root, "weights_few", lambda a: a.fill(-np.inf)), "not a number"),
     ("weights_many", lambda root: changed(root, "weights_many", lambda a: a.put(0, -np.nan)), "not a number"),
-    ("weights_one", lambda root: changed(root, "weights_one", lambda a: a.fill(-1)), "below 0"),
+    ("weights_one", lambda root: changed(root, "weights_one", lambda a: a.fill(-1)), "below 0 that must not be"),
     ("weights_one", lambda root: npy(np.ones(1, dtype=np.float16)), "neighbour lists of unequal length"),
     ("together", lambda root: npy(np.ones(1, dtype=np.uint16)), "neighbour lists of unequal length"),
     ("together", lambda root: changed(root, "together", lambda a: a.fill(7)), "more orders with two products"),
