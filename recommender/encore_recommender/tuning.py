@@ -86,23 +86,6 @@ class Choice:
             for size in SIZES
         }
 
-    @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Choice:
-        """What `as_dict` made; to fit again as an earlier model was fitted.
-
-        Raises:
-            ValueError: It is not in that shape.
-        """
-        try:
-            parts = {size: dict(told[size]) for size in SIZES}
-            return cls(
-                memories={size: Memory(*map(float, part.pop("memory"))) for size, part in parts.items()},
-                calibrations={size: Calibration(*map(float, part.pop("calibration"))) for size, part in parts.items()},
-                blends={size: Blend(**{name: float(weight) for name, weight in parts[size].items()}) for size in SIZES},
-            )
-        except (KeyError, TypeError, ValueError):
-            raise ValueError("these blends are not in the shape of Choice.as_dict") from None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Exam:

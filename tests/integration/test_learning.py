@@ -102,19 +102,29 @@ def test_a_worker_that_starts_anew_learns_the_same(shop: Shop, clock: FrozenCloc
     assert together(shop, "lamp", "vase") == (2, 2)
 
 
-def test_orders_without_times_and_orders_with_them_are_learned_together(
-    make_shop: ShopFactory, clock: FrozenClock
+def test_orders_with_times_wait_for_the_next_training_where_no_order_had_one(
+    make_shop: ShopFactory, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = make_shop()
     past(shop, 100, "pot", "mug", at=None)
     run(shop, "train")
-    for number in range(2):
-        clock.advance(minutes=1)
-        buy(shop, f"{number}", "lamp", "vase")
-        clock.advance(minutes=1)
-        assert learning.learn(shop.rt) != ""
+    before = live(shop).version
+    clock.advance(minutes=1)
+    buy(shop, "1", "lamp", "vase")
+    clock.advance(minutes=1)
 
-    assert together(shop, "lamp", "vase") == (2, 2)
+    assert learning.learn(shop.rt) == ""
+    assert "new orders wait for the next training (these orders have their times" in caplog.text
+    assert live(shop).version == before
+    run(shop, "train")
+    assert live(shop).version != before
+    buy(shop, "2", "lamp", "vase")
+    clock.advance(minutes=1)
+    assert learning.learn(shop.rt) == ""
+    clock.advance(minutes=1)
+    buy(shop, "3", "lamp", "vase")
+    assert learning.learn(shop.rt) != ""
+    assert together(shop, "lamp", "vase") == (3, 3)
 
 
 def test_what_an_offer_sold_is_never_learned(shop: Shop, clock: FrozenClock) -> None:
@@ -125,8 +135,11 @@ def test_what_an_offer_sold_is_never_learned(shop: Shop, clock: FrozenClock) -> 
     assert live(shop).rank(["tea"], k=9)[0].kind == "popularity"
 
 
-@pytest.mark.parametrize("why", ["nothing new", "no model", "put live by hand"])
+@pytest.mark.parametrize("why", ["nothing new", "no model", "nothing remembered", "put live by hand"])
 def test_nothing_is_learned_without_reason(shop: Shop, make_shop: ShopFactory, clock: FrozenClock, why: str) -> None:
+    if why == "nothing remembered":
+        [memory] = Path(shop.rt.settings.model_dir).glob("model-*/learned.zip")
+        memory.write_bytes(memory.read_bytes()[:-1])
     if why == "no model":
         shop = make_shop(ENCORE_MODEL_DIR=str(Path(shop.app.instance_path) / "elsewhere"))
     if why == "put live by hand":

@@ -54,6 +54,8 @@ def test_without_any_key_everything_has_its_default() -> None:
         url_prefix="/encore",
         time_zone="UTC",
         worker="embedded",
+        train_at="03:00",
+        learn_minutes=15,
     )
 
 
@@ -83,6 +85,8 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "url_prefix": ("/one-more/thing",) * 2,
     "time_zone": ("Europe/London",) * 2,
     "worker": ("external",) * 2,
+    "train_at": ("23:59",) * 2,
+    "learn_minutes": (0, 0),
 }
 
 
@@ -191,6 +195,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("time_zone", "Europe", "has to be an IANA time zone such as Europe/London."),
     ("time_zone", 1, "has to be an IANA time zone such as Europe/London."),
     ("worker", "", "has to be 'embedded' or 'external'."),
+    ("train_at", "3:00", "has to be a time of day such as 03:00, or empty."),
+    ("train_at", "24:00", "has to be a time of day such as 03:00, or empty."),
+    ("train_at", 3, "has to be a time of day such as 03:00, or empty."),
+    ("learn_minutes", -1, "has to be a whole number of minutes from 0 to 10080."),
+    ("learn_minutes", "15", "has to be a whole number of minutes from 0 to 10080."),
 ]
 
 

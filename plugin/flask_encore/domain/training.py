@@ -17,8 +17,8 @@ KEPT_PRIOR = 20
 #: order_ref, sku, quantity, customer_ref, Unix time. Lines sold by an offer are already left out.
 TrainingLine = tuple[str, str, int, str | None, float | None]
 
-#: The lines of the orders Encore was told of since a moment; with ``None``, of all orders there are.
-LinesSince = Callable[[datetime | None], Iterable[TrainingLine]]
+#: The lines of the orders Encore was told of since a moment.
+LinesSince = Callable[[datetime], Iterable[TrainingLine]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

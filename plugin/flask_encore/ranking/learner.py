@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from flask_encore.domain.training import Assortment, Drift, LinesSince, Training
 
 if TYPE_CHECKING:
     from encore_recommender.copurchase import CoPurchaseRecommender
+
+_log = logging.getLogger(__name__)
 
 #: An order is recorded at a moment and can be read a little later. What is read twice is learned once.
 OVERLAP = timedelta(minutes=5)
@@ -67,68 +70,59 @@ class Live:
         )
 
 
-class Learner:
-    """Adds new orders to the live model.
+def learn(model_dir: Path, lines: LinesSince, *, assortment: Assortment, kept: Mapping[str, Any], now: datetime) -> str:
+    """See `Trainer.learn`. *kept* is what the manifest says of returns.
 
-    What a training knows of every order is kept in the memory of this process alone. Without it, as after a start or
-    after a training elsewhere, all orders are counted again, with the blends the live model has.
+    Without what the training of the live model remembered nothing is done; the next training remembers again.
     """
+    live = Live.under(model_dir)
+    if live is None:
+        return ""
+    new = list(lines(live.created_at))
+    if not new:
+        return ""
+    from encore_recommender.learned import restore
 
-    def __init__(self, model_dir: Path) -> None:
-        self._model_dir = model_dir
-        self._knows: tuple[str, CoPurchaseRecommender] | None = None
-
-    def learn(self, lines: LinesSince, *, assortment: Assortment, kept: Mapping[str, Any], now: datetime) -> str:
-        """See `Trainer.learn`. *kept* is what the manifest says of returns."""
-        live = Live.under(self._model_dir)
-        if live is None or "blends" not in live.manifest["parameters"]:
-            return ""
-        new = list(lines(live.created_at))
-        if not new:
-            return ""
-        watched = live.watched(new)
-        estimator = self._taught(live, lines, assortment)
-        orders = estimator.ledger_.orders
-        version = save(
-            estimator.model_,
-            self._model_dir,
-            about=Provenance(
-                created_at=now,
-                parameters={
-                    **live.manifest["parameters"],
-                    "kept": kept,
-                    TRAINED_AT: live.trained_at.isoformat(),
-                },
-                metrics={**live.manifest["metrics"], WATCHED: watched.as_json()},
-                seed=live.manifest["seed"],
-                first_order_at=None if orders.times is None else float(orders.times[0]),
-                last_order_at=None if orders.times is None else float(orders.times[-1]),
-                lines=estimator.n_lines_,
-            ),
+    try:
+        estimator = restore(_memory(model_dir, live.model.version))
+        estimator.partial_fit(
+            Baskets.from_rows(
+                lines(live.created_at - OVERLAP),
+                categories=assortment.categories,
+                titles=assortment.titles,
+                parents=assortment.parents,
+            )
         )
-        self._knows = version, estimator
-        return version
-
-    def _taught(self, live: Live, lines: LinesSince, assortment: Assortment) -> CoPurchaseRecommender:
-        known, estimator = self._knows or ("", None)
-        self._knows = None
-        if estimator is not None and known == live.model.version:
-            try:
-                return estimator.partial_fit(_baskets(lines(live.created_at - OVERLAP), assortment))
-            except BadBaskets:
-                # A history without times, and now orders that have them: only all of it together makes sense.
-                pass
-        from encore_recommender.copurchase import CoPurchaseRecommender
-        from encore_recommender.tuning import Choice
-
-        choice = Choice.from_dict(live.manifest["parameters"]["blends"])
-        return CoPurchaseRecommender(choice=choice).fit(_baskets(lines(None), assortment))
-
-
-def _baskets(lines: Iterable[TrainingLine], assortment: Assortment) -> Baskets:
-    return Baskets.from_rows(
-        lines, categories=assortment.categories, titles=assortment.titles, parents=assortment.parents
+    except (ModelRefused, BadBaskets) as refusal:
+        _log.warning("new orders wait for the next training (%s)", refusal)
+        return ""
+    orders = estimator.ledger_.orders
+    version = save(
+        estimator.model_,
+        model_dir,
+        about=Provenance(
+            created_at=now,
+            parameters={**live.manifest["parameters"], "kept": kept, TRAINED_AT: live.trained_at.isoformat()},
+            metrics={**live.manifest["metrics"], WATCHED: live.watched(new).as_json()},
+            seed=live.manifest["seed"],
+            first_order_at=None if orders.times is None else float(orders.times[0]),
+            last_order_at=None if orders.times is None else float(orders.times[-1]),
+            lines=estimator.n_lines_,
+        ),
     )
+    remember(estimator, model_dir, version)
+    return version
+
+
+def remember(estimator: CoPurchaseRecommender, model_dir: Path, version: str) -> None:
+    """Keep beside a model what learning on from it takes; it goes when the model goes."""
+    from encore_recommender import learned
+
+    learned.save(estimator, _memory(model_dir, version))
+
+
+def _memory(model_dir: Path, version: str) -> Path:
+    return model_dir / f"model-{version}" / "learned.zip"
 
 
 def _ask(model: CoPurchaseModel, orders: Baskets) -> Watched:

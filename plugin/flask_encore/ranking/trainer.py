@@ -24,7 +24,7 @@ from flask_encore.domain.training import (
     TrainingReport,
 )
 from flask_encore.ranking.alone import alone
-from flask_encore.ranking.learner import Learner, Live
+from flask_encore.ranking.learner import Live, learn, remember
 
 if TYPE_CHECKING:
     from encore_recommender.training import Trained
@@ -51,7 +51,6 @@ class CoPurchaseTrainer:
     def __init__(self, model_dir: Path, *, stopwatch: Callable[[], float] = time.perf_counter) -> None:
         self._model_dir = model_dir
         self._stopwatch = stopwatch
-        self._learner = Learner(model_dir)
 
     def train(
         self,
@@ -126,7 +125,7 @@ class CoPurchaseTrainer:
             newest = next(iter(self.models()), None)
             if newest is None or not newest.live:
                 return ""
-            return self._learner.learn(lines, assortment=assortment, kept=_worst(assortment.kept), now=now)
+            return learn(self._model_dir, lines, assortment=assortment, kept=_worst(assortment.kept), now=now)
 
     def drift(self, lines: LinesSince) -> Drift | None:
         """How the live model does on orders that came after it was trained; ``None`` without a model."""
@@ -174,7 +173,9 @@ class CoPurchaseTrainer:
     def _put_live(self, trained: Trained, kept: KeptRates, *, now: datetime) -> str:
         about = trained.provenance(now=now)
         about = replace(about, parameters={**about.parameters, "kept": _worst(kept)})
-        return save(trained.estimator.model_, self._model_dir, about=about)
+        version = save(trained.estimator.model_, self._model_dir, about=about)
+        remember(trained.estimator, self._model_dir, version)
+        return version
 
     def _live(self) -> str:
         try:

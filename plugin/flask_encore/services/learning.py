@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from flask_encore.domain.errors import TrainingBusy
-from flask_encore.domain.training import Drift, KeptRates, LinesSince
+from flask_encore.domain.training import Drift, KeptRates, LinesSince, TrainingLine
 from flask_encore.services import training
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, events, history
@@ -58,7 +58,7 @@ def drift(rt: Runtime) -> Drift | None:
 
 
 def _lines(rt: Runtime) -> LinesSince:
-    def since(moment: datetime | None) -> Iterator[tuple[str, str, int, str | None, float | None]]:
+    def since(moment: datetime) -> Iterator[TrainingLine]:
         with rt.db.stream() as connection:
             yield from history.training_lines(connection, account=rt.account, recorded_since=moment)
 
