@@ -279,7 +279,7 @@ class CoPurchaseModel:
                 taken.add(sku)
                 picked.append(("pinned", sku, item, 0.0, line))
         left, name = k - len(picked), self.skus.at
-        for kind, ranked in self._rungs(known, history, k + SORTED_BEYOND) if left > 0 else ():
+        for kind, ranked in self._rungs(known, history, permitted, k + SORTED_BEYOND) if left > 0 else ():
             for item, score in ranked:
                 sku = name[item]
                 if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
@@ -294,12 +294,16 @@ class CoPurchaseModel:
         return picked
 
     def _rungs(
-        self, known: list[int], history: Iterable[str] | None, first: int
+        self, known: list[int], history: Iterable[str] | None, permitted: Collection[str] | None, first: int
     ) -> Iterator[tuple[Kind, Iterable[tuple[int, float]]]]:
         """The ladder, made rung by rung: a full answer from co-purchases never looks at the others."""
         yield "co_purchase", self._together([item for item in known if item < self._sold], history, first)
         yield "category", self._same_category(known)
-        yield "popularity", ((item, self._share(item)) for item in range(self._sold))
+        best_sellers: Iterable[int] = range(self._sold)
+        if permitted is not None and len(permitted) ** 2 < self._sold:
+            # So few that looking each up is quicker than meeting one by walking down the best-sellers.
+            best_sellers = [item for item in self._known(permitted) if item < self._sold]
+        yield "popularity", ((item, self._share(item)) for item in best_sellers)
 
     def _together(self, bought: list[int], history: Iterable[str] | None, first: int) -> Iterable[tuple[int, float]]:
         if not bought:
