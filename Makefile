@@ -86,11 +86,17 @@ clean: ## remove .venv, the demo's data and everything built
 	@$(INSTALL_SELF)
 	@touch .venv/.runs $@
 
+.venv/.spark: constraints.txt pyproject.toml | .venv/.develops
+	@echo "Installing Spark into .venv (once; 450 MB)"
+	@awk '/^[^ ]/ {wanted = /^(py4j|pyspark)==/} wanted' constraints.txt > .venv/spark.txt
+	@$(INSTALL) -r .venv/spark.txt
+	@touch $@
+
 .venv/.measures: constraints.txt pyproject.toml | .venv/.develops
 	@echo "Installing Spark and the public methods to compare with into .venv (once; Spark alone is 450 MB)"
 	@sed -n '/^# ==== measuring only/,$$p' constraints.txt > .venv/measures.txt
 	@$(INSTALL) -r .venv/measures.txt
-	@touch $@
+	@touch .venv/.spark $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -214,7 +214,7 @@ def local_spark() -> Any:
             "counting on Spark needs pyspark: pip install 'flask-encore[spark,parquet]'"
         ) from None
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise RuntimeError("Spark needs Java 17: install openjdk-17-jre-headless, or set JAVA_HOME")
+        raise RuntimeError("Spark needs Java 17 or newer: install default-jre-headless, or set JAVA_HOME")
     settings = {"spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC"}
     builder = SparkSession.builder.appName("encore-recommender")
     for key, value in settings.items():
