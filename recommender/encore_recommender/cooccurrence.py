@@ -111,8 +111,8 @@ class OrderLines:
         begin, head = begin[by_length, None], head[by_length, None]
         lines_of_length = np.bincount(lengths)
         pair = np.empty(int(self.pairs_before[last] - self.pairs_before[first]), dtype=dtype)
-        line = done = 0
-        for length in np.flatnonzero(lines_of_length).tolist():
+        line, done = int(lines_of_length[:1].sum()), 0
+        for length in (1 + np.flatnonzero(lines_of_length[1:])).tolist():
             lines = slice(line, line + int(lines_of_length[length]))
             block = pair[done : done + length * (lines.stop - line)].reshape(-1, length)
             block[...] = self.items[begin[lines] + np.arange(length, dtype=begin.dtype)]
