@@ -94,7 +94,7 @@ class Provenance:
     """Order lines learned from."""
 
 
-def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
+def save(model: CoPurchaseModel, root: Path, *, about: Provenance, replaces: str = "") -> str:
     """Write the model beside the others and make it the live one.
 
     Everything is written and synced under a temporary name and then renamed, so a crash at any point leaves
@@ -105,6 +105,8 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
         model: What to save.
         root: The directory that holds the models and CURRENT; made if absent.
         about: Where the model comes from.
+        replaces: A version that this one is the same as but for newer orders, and that nobody goes back to: it is
+            removed, and takes no place among the older ones.
 
     Returns:
         The version, unique to this content and second.
@@ -132,7 +134,7 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
         shutil.rmtree(writing, ignore_errors=True)
     _sync_directory(root)
     put_live(root, version)
-    _forget_old(root, live=target.name)
+    _forget_old(root, live=target.name, replaced=f"model-{replaces}")
     return version
 
 
@@ -329,17 +331,17 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _forget_old(root: Path, *, live: str) -> None:
+def _forget_old(root: Path, *, live: str, replaced: str) -> None:
     """Remove models beyond the newest few, and what saves that were killed long ago left half-written.
 
     Versions begin with their time, so names sort by age.
     """
-    old = sorted(path for path in root.glob("model-*") if path.name != live and path.is_dir())
+    old = sorted(path for path in root.glob("model-*") if path.name not in (live, replaced) and path.is_dir())
     written_at = (root / CURRENT).stat().st_mtime
     abandoned = [
         path for path in root.glob(".writing-*") if written_at - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
     ]
-    for path in old[: max(len(old) - KEPT, 0)] + abandoned:
+    for path in [*old[: max(len(old) - KEPT, 0)], *abandoned, *([root / replaced] if replaced != live else [])]:
         shutil.rmtree(path, ignore_errors=True)
 
 

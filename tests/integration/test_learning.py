@@ -156,6 +156,23 @@ def test_nothing_is_learned_without_reason(shop: Shop, make_shop: ShopFactory, c
     assert live(shop).version == before
 
 
+def test_a_day_of_learning_leaves_the_trainings_to_go_back_to(shop: Shop, clock: FrozenClock) -> None:
+    trainings = [live(shop).version]
+    for day in range(2):
+        clock.advance(days=1)
+        run(shop, "train")
+        trainings.append(live(shop).version)
+        for number in range(3):
+            clock.advance(minutes=15)
+            buy(shop, f"{day} {number}", "lamp", "vase")
+            clock.advance(minutes=15)
+            assert learning.learn(shop.rt) != ""
+
+    models = shop.rt.trainer.models()
+    assert [model.version for model in models] == [live(shop).version, trainings[2], trainings[1]]
+    assert live(shop).trained_at == models[1].trained_at
+
+
 # Drift
 
 

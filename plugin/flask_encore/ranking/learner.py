@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,12 @@ class Live:
     @property
     def trained_at(self) -> datetime:
         """When everything was last learned anew."""
-        return datetime.fromisoformat(self.manifest["parameters"].get(TRAINED_AT, self.manifest["created_at"]))
+        return trained_at(self.manifest)
+
+    @property
+    def passing(self) -> str:
+        """Its version when it was learned between two trainings, else empty: only trainings are gone back to."""
+        return self.model.version if self.trained_at != self.created_at else ""
 
     def watched(self, lines: Iterable[TrainingLine]) -> Watched:
         """What was seen of orders that came after the training, those of *lines* included."""
@@ -68,6 +73,18 @@ class Live:
             validation_hit_rate_at_3=judged.get("hit_rate_at_3", 0.0),
             validation_ndcg_at_10=judged.get("ndcg_at_10", 0.0),
         )
+
+
+def trained_at(manifest: Mapping[str, Any]) -> datetime:
+    """When everything the model knows was last learned anew.
+
+    Raises:
+        ModelRefused: The manifest does not say.
+    """
+    try:
+        return datetime.fromisoformat(manifest["parameters"].get(TRAINED_AT, manifest["created_at"])).astimezone(UTC)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ModelRefused("the manifest does not say when the model was trained: train again") from None
 
 
 def learn(model_dir: Path, lines: LinesSince, *, assortment: Assortment, kept: Mapping[str, Any], now: datetime) -> str:
@@ -109,6 +126,7 @@ def learn(model_dir: Path, lines: LinesSince, *, assortment: Assortment, kept: M
             last_order_at=None if orders.times is None else float(orders.times[-1]),
             lines=estimator.n_lines_,
         ),
+        replaces=live.passing,
     )
     remember(estimator, model_dir, version)
     return version

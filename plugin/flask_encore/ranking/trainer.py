@@ -173,7 +173,8 @@ class CoPurchaseTrainer:
     def _put_live(self, trained: Trained, kept: KeptRates, *, now: datetime) -> str:
         about = trained.provenance(now=now)
         about = replace(about, parameters={**about.parameters, "kept": _worst(kept)})
-        version = save(trained.estimator.model_, self._model_dir, about=about)
+        live = Live.under(self._model_dir)
+        version = save(trained.estimator.model_, self._model_dir, about=about, replaces=live.passing if live else "")
         remember(trained.estimator, self._model_dir, version)
         return version
 
