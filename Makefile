@@ -24,7 +24,7 @@ INSTALL = $(PIP) --no-deps --require-hashes
 INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel cover bench bench-recommender lock clean
+.PHONY: help demo test lint wheel cover bench bench-recommender bench-scale lock clean
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
@@ -59,6 +59,9 @@ bench: .venv/.develops ## measure how long a decision takes
 bench-recommender: .venv/.measures ## judge the recommender beside public methods (ARGS="--data folder --json out.json")
 	@$(BIN)/python tests/benchmarks/bench_recommender.py $(ARGS)
 
+bench-scale: .venv/.develops ## measure how fast and how large (ARGS="--lines 1e6 1e7 1e8 --json out.json")
+	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
+
 lock: .venv/.develops ## pin the newest allowed dependencies in constraints.txt (needs uv)
 	@$(BIN)/python .ci/lock
 
@@ -83,11 +86,17 @@ clean: ## remove .venv, the demo's data and everything built
 	@$(INSTALL_SELF)
 	@touch .venv/.runs $@
 
+.venv/.spark: constraints.txt pyproject.toml | .venv/.develops
+	@echo "Installing Spark into .venv (once; 450 MB)"
+	@awk '/^[^ ]/ {wanted = /^(py4j|pyspark)==/} wanted' constraints.txt > .venv/spark.txt
+	@$(INSTALL) -r .venv/spark.txt
+	@touch $@
+
 .venv/.measures: constraints.txt pyproject.toml | .venv/.develops
 	@echo "Installing Spark and the public methods to compare with into .venv (once; Spark alone is 450 MB)"
 	@sed -n '/^# ==== measuring only/,$$p' constraints.txt > .venv/measures.txt
 	@$(INSTALL) -r .venv/measures.txt
-	@touch $@
+	@touch .venv/.spark $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -13,8 +13,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_encore.config import EXTENSION
+from flask_encore.domain.acceptance import AcceptanceReport
 from flask_encore.domain.errors import EncoreError
-from flask_encore.services import doctoring, recovering, stocking, training
+from flask_encore.services import doctoring, learning, recovering, stocking, training
 from flask_encore.services.csv_files import Problems
 from flask_encore.services.runtime import Runtime
 from flask_encore.services.working import Worker, work_once
@@ -132,8 +133,16 @@ def train(force: bool) -> None:
         f"On the newest orders it finds the next product among its first three in {report.hit_rate_at_3:.1%} "
         f"of cases; best-sellers would in {report.popularity_hit_rate_at_3:.1%}."
     )
+    if report.acceptance is not None and report.acceptance.impressions:
+        click.echo(_learned(report.acceptance))
     if report.doubt:
         click.echo(f"It is live because of --force, although {report.doubt}.")
+
+
+def _learned(found: AcceptanceReport) -> str:
+    """What the offers shown taught, in two lines."""
+    live = f"{found.version} is live" if found.version else "it would do worse than what is live, which stays"
+    return f"From {found.impressions:,} offers shown, {found.accepted:,} accepted: {live}.\n{found.judgement}"
 
 
 @cli.group()
@@ -184,14 +193,44 @@ def sweep() -> None:
 @cli.command()
 @with_appcontext
 def work() -> None:
-    """Sweep for ever, until Ctrl-C or SIGTERM. Any number of workers may run."""
+    """Sweep and train for ever, until Ctrl-C or SIGTERM.
+
+    Any number of workers may run. Sweeping never waits for training, which has a thread of its own here: anew at
+    ENCORE_TRAIN_AT, and the new orders every ENCORE_LEARN_MINUTES. Killed while training, it leaves nothing behind.
+    """
     rt = _runtime()
-    worker = Worker(lambda: work_once(rt))
+    sweeper = Worker(lambda: work_once(rt))
+    trainer = Worker(lambda: learning.tend(rt), period=learning.PERIOD, name="encore-trainer")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: worker.stop())
+        signal.signal(number, lambda *_: sweeper.stop())
     click.echo("Working. Press Ctrl-C to end.")
-    worker.loop()
+    trainer.start()
+    sweeper.loop()
+    trainer.stop()
     click.echo("Ended.")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@with_appcontext
+def drift(as_json: bool) -> None:
+    """Say how the live model does on orders that came after its training."""
+    rt = _runtime()
+    found = learning.drift(rt)
+    if found is None:
+        raise click.ClickException("There is no model yet. Run: flask encore train")
+    if as_json:
+        click.echo(json.dumps(found.as_json(now=rt.clock()), indent=2))
+        return
+    low, high = found.interval
+    click.echo(
+        f"Model {found.version}, trained {(rt.clock() - found.trained_at).days} days ago.\n"
+        f"Of {found.watched.questions:,} orders since it found the next product among its first three in "
+        f"{found.hit_rate_at_3:.1%} (95 %: {low:.1%} to {high:.1%}); on its own validation in "
+        f"{found.validation_hit_rate_at_3:.1%}.\n"
+        f"NDCG@10 {found.ndcg_at_10:.3f}, on its own validation {found.validation_ndcg_at_10:.3f}.\n"
+        f"{found.unknown_share:.1%} of {found.watched.lines:,} lines are of products it had never seen."
+    )
 
 
 @cli.command()

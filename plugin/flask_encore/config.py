@@ -18,6 +18,7 @@ from flask_encore.domain.errors import ConfigurationError
 PREFIX = "ENCORE_"
 
 _ZONE = "has to be an IANA time zone such as Europe/London."
+_DIAL = "has to be a number from 0 to 1."
 _SHARE = "has to be a percentage from 0 to 50."
 _PAGES = "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."
 
@@ -71,6 +72,8 @@ class Settings:
     discount_percent: int = _key(10, "Percent off the catalogue's price, 0 to 100.")
     holdout_percent: float = _key(10.0, "Percent of shoppers who never see an offer, so that uplift can be measured.")
     price_guard_percent: int = _key(100, "An offer costs at most this percent of the order's total.")
+    profit_dial: float = _key(0.5, "From 0, the most relevant offer, to 1, the most profitable one; needs known costs.")
+    explore: bool = _key(False, "Show now and then another one of the best offers, to learn which is accepted more.")
     offer_ttl_seconds: int = _key(1800, "How long an offer can be accepted, seconds.")
     undo_seconds: int = _key(1800, "How long an accepted offer can be undone and fulfilment is held, seconds.")
     order_max_age_seconds: int = _key(86400, "An order older than this gets no offer, seconds.")
@@ -81,6 +84,10 @@ class Settings:
     url_prefix: str = _key("/encore", "Where Encore's own pages live.")
     time_zone: str = _key("UTC", "The shop's time zone, for 'Undo until 14:33'.")
     worker: str = _key("embedded", "'embedded' runs the sweeper in the web process, 'external' leaves it to the CLI.")
+    train_at: str = _key(
+        "03:00", "When 'flask encore work' trains anew, HH:MM in the shop's time zone; empty for never."
+    )
+    learn_minutes: int = _key(15, "How often 'flask encore work' learns new orders in between, minutes; 0 for never.")
 
     @property
     def livemode(self) -> bool:
@@ -220,6 +227,8 @@ class _SettingsSchema(Schema):
     discount_percent = _whole(0, 100, "percent")
     holdout_percent = ma.Float(validate=validate.Range(0, 50, error=_SHARE), error_messages=_always(_SHARE))
     price_guard_percent = _whole(1, 10_000, "percent")
+    profit_dial = ma.Float(validate=validate.Range(0, 1, error=_DIAL), error_messages=_always(_DIAL))
+    explore = ma.Boolean(error_messages=_always("has to be true or false."))
     offer_ttl_seconds = _whole(60, 86_400, "seconds")
     undo_seconds = _whole(0, 1_209_600, "seconds")
     order_max_age_seconds = _whole(60, 31_536_000, "seconds")
@@ -232,6 +241,8 @@ class _SettingsSchema(Schema):
     url_prefix = _text(r"(/[\w-]*\w)+\Z", "has to start with / and not end with it, such as /encore.")
     time_zone = ma.String(validate=_known_zone, error_messages=_always(_ZONE))
     worker = _text(r"(embedded|external)\Z", "has to be 'embedded' or 'external'.")
+    train_at = _text(r"(([01]\d|2[0-3]):[0-5]\d)?\Z", "has to be a time of day such as 03:00, or empty.")
+    learn_minutes = _whole(0, 10_080, "minutes")
 
     @validates_schema(skip_on_field_errors=False)
     def _together(self, data: dict[str, Any], **_: Any) -> None:

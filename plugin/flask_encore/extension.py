@@ -22,6 +22,7 @@ from flask_encore.domain.orders import PaidOrder, Product
 from flask_encore.domain.ports import Clock, Gateway, Ranker
 from flask_encore.domain.training import TrainingReport
 from flask_encore.payments.stripe_gateway import StripeGateway
+from flask_encore.ranking.acceptance import LearnedAcceptance
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
 from flask_encore.services import recording, recovering, refunding, stocking, training
@@ -122,6 +123,7 @@ class Encore:
             gateway=gateway or (StripeGateway(settings, clock=clock) if settings.stripe_secret_key else None),
             ranker=ranker or CoPurchaseRanker(model_dir),
             trainer=CoPurchaseTrainer(model_dir),
+            acceptance=LearnedAcceptance(model_dir),
             clock=clock,
             publish=lambda event: _publish(app, event),
             wake=worker.wake if embedded else _stay_asleep,

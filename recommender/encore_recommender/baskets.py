@@ -215,7 +215,7 @@ class Baskets:
         Like its siblings it leaves out returns and cancelled orders, and warns of rows it could not understand.
 
         Raises:
-            Unreadable: The file is no order history; with `strict=True`, or has a bad row.
+            Unreadable: The file is no order history or, with `strict=True`, has a bad row.
             OSError: It cannot be read.
         """
         from encore_recommender.readers import read_csv

@@ -95,7 +95,7 @@ class Bounds:
     def blocked_beside(self, skus: Iterable[str]) -> set[str]:
         """What must not stand beside any of these."""
         partners = self._partners
-        return {other for sku in skus if sku in partners for other in partners[sku]} if partners else set()
+        return {other for sku in skus if sku in partners for other in partners[sku]}
 
     def pins(self, lines: Iterable[str]) -> list[tuple[str, str]]:
         """(pinned product, the line it is pinned to), line by line in the order given."""
@@ -124,37 +124,43 @@ def screen(
     Returns:
         The test; None where everything would pass.
     """
-    prices, low, high = bounds.prices, bounds.min_price, bounds.max_price
-    least, most, priced = low or 0, math.inf if high is None else high, not (low is None and high is None)
-    only = None if bounds.only_categories is None else _numbers(bounds.only_categories, category_number)
-    never, per_category = _numbers(bounds.never_categories, category_number), bounds.per_category
-    by_category = only is not None or bool(never) or per_category is not None
+    prices, low, high, per_category = bounds.prices, bounds.min_price, bounds.max_price, bounds.per_category
+    priced = low is not None or high is not None
+    by_category = bounds.only_categories is not None or bool(bounds.never_categories) or per_category is not None
     if not (priced or by_category or family_of is not None):
         return None
-    of_basket: set[int] = set()
+    least, most = low or 0, math.inf if high is None else high
+    only = None if bounds.only_categories is None else _numbers(bounds.only_categories, category_number)
+    never = _numbers(bounds.never_categories, category_number) if by_category else ()
+    counts: dict[int, int] = Counter(category_of[item] for item in offered) if per_category is not None else {}
+    of_basket: Collection[int] = ()
     of_offered: set[int] = set()
     if family_of is not None:
-        of_basket = set() if bounds.substitutes else {family_of[item] for item in basket}
-        of_offered = {family_of[item] for item in offered}
-    counts = Counter(category_of[item] for item in offered)
+        of_offered.update(family_of[item] for item in offered)
+        if not bounds.substitutes:
+            of_basket = [family_of[item] for item in basket]
 
     def passes(item: int, sku: str, pinned: bool = False) -> bool:
         if priced:
             price = prices.get(sku)
             if price is None or not least <= price <= most:
                 return False
-        # A pinned product may be unknown to the model and then has neither category nor family.
-        category = category_of[item] if by_category and item >= 0 else -1
-        if category in never or (only is not None and category not in only):
-            return False
-        if per_category is not None and category >= 0 and counts[category] >= per_category:
-            return False
-        family = family_of[item] if family_of is not None and item >= 0 else -1
-        if family >= 0:
-            if family in of_offered or (family in of_basket and not pinned):
+        category = -1
+        if by_category:
+            # A pinned product may be unknown to the model and then has neither category nor family.
+            category = category_of[item] if item >= 0 else -1
+            if category in never or (only is not None and category not in only):
                 return False
-            of_offered.add(family)
-        counts[category] += 1
+            if per_category is not None and category >= 0 and counts.get(category, 0) >= per_category:
+                return False
+        if family_of is not None and item >= 0:
+            family = family_of[item]
+            if family >= 0:
+                if family in of_offered or (family in of_basket and not pinned):
+                    return False
+                of_offered.add(family)
+        if category >= 0:
+            counts[category] = counts.get(category, 0) + 1
         return True
 
     return passes

@@ -205,6 +205,8 @@ def day_comes_first(cells: Iterable[object]) -> tuple[bool | None, str]:
 def _text(cell: object) -> str:
     """A reference or number as text; 536365.0 is what tables make of 536365 beside a blank."""
     if isinstance(cell, str):
+        if not cell.isascii() and any("\ud800" <= character <= "\udfff" for character in cell):
+            raise BadCell("holds half a character")
         return cell.strip()
     if _blank(cell):
         return ""

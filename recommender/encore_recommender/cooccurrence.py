@@ -26,7 +26,7 @@ class OrderLines:
     start_of_item: NDArray[np.int64]
     """n_items + 1 offsets into `orders` and `lines`."""
     pairs_before: NDArray[np.int64]
-    """n_items + 1: how many entries the products before it make in `pairs`."""
+    """n_items + 1: how many pairs the products before it make with those of their orders."""
 
     @classmethod
     def of(cls, start: NDArray[np.int64], items: NDArray[np.int32], n_items: int, *, once: bool = False) -> OrderLines:
@@ -57,46 +57,70 @@ class OrderLines:
             np.cumsum(found.pairs_before, out=found.pairs_before)
         return found
 
-    def pairs(
-        self, first: int, last: int, *, weights: Sequence[NDArray[np.int64]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
-        """The pairs of the products `first` to `last - 1` with others, sorted by row, then column.
+    @property
+    def column_bits(self) -> int:
+        """Bits of a product number in `counted`."""
+        return max(len(self.pairs_before) - 2, 1).bit_length()
 
-        Every line is laid out with every partner as one number, product, partner, order; sorted, equal pairs stand
+    def counted(
+        self, first: int, last: int, *, weights: Sequence[NDArray[np.int64]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
+        """Count the pairs of the products `first` to `last - 1`.
+
+        Every line is laid out with every partner as one number: product, partner, order. Sorted, equal pairs stand
         side by side.
 
         Returns:
-            Rows, columns, orders with both, and per entry of `weights` the sum of those orders' weights.
+            (Product - first) << `column_bits` | partner, ascending, a product with itself among them unless each
+            pair is counted `once`; orders with both; and per entry of `weights` the sum of those orders' weights.
 
         Raises:
             OverflowError: There are too many products and orders for 64 bits.
         """
-        low, high = int(self.start_of_item[first]), int(self.start_of_item[last])
-        begin, lengths = self._partners(low, high)
-        for_column = max(len(self.pairs_before) - 2, 1).bit_length()
+        for_column = self.column_bits
         for_order = max(len(self.start) - 2, 1).bit_length() if weights else 0
         bits = for_column + for_order + max(last - first - 1, 1).bit_length()
         if bits > 64:
             raise OverflowError("too many products and orders to count in one go: count on an engine instead")
         # The narrower the numbers, the faster they are sorted.
-        pair: NDArray[Any] = self.items[spans(begin, lengths)].astype(np.uint32 if bits <= 32 else np.uint64)
-        rows = np.arange(last - first, dtype=pair.dtype) << for_column
-        pair |= np.repeat(rows, np.diff(self.pairs_before[first : last + 1]))
-        if weights:
-            pair <<= for_order
-            pair |= np.repeat(self.orders[low:high], lengths).astype(pair.dtype)
+        dtype = np.dtype(np.uint32 if bits <= 32 else np.uint64)
+        pair = self._laid_out(first, last, for_column, for_order, dtype)
         pair.sort()
         key: NDArray[Any] = pair >> for_order if weights else pair
         begins = np.ones(len(key), dtype=np.bool_)
         np.not_equal(key[1:], key[:-1], out=begins[1:])
         at = np.flatnonzero(begins)
-        key = key[at]
-        together = np.diff(at, append=len(pair))
-        row, column = (key >> for_column).astype(np.int64) + first, (key & ((1 << for_column) - 1)).astype(np.int64)
-        other = row != column
         order = (pair & ((1 << for_order) - 1)).astype(np.int64) if weights else at
-        sums = [(np.add.reduceat(weight[order], at) if len(at) else at)[other] for weight in weights]
-        return row[other], column[other], together[other], sums
+        sums = [np.add.reduceat(weight[order], at) if len(at) else at for weight in weights]
+        return key[at].astype(np.int64), np.diff(at, append=len(pair)), sums
+
+    def _laid_out(self, first: int, last: int, for_column: int, for_order: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Product, partner and order of every pair in one number, in no order.
+
+        Lines of one length make a rectangle, which is filled by broadcasting: no index for each single pair.
+        """
+        low, high = int(self.start_of_item[first]), int(self.start_of_item[last])
+        begin, lengths = self._partners(low, high)
+        rows = np.repeat(np.arange(last - first, dtype=dtype), np.diff(self.start_of_item[first : last + 1]))
+        head = rows << (for_column + for_order)
+        if for_order:
+            head |= self.orders[low:high].astype(dtype)
+        by_length = np.argsort(
+            lengths.astype(np.uint16 if lengths.max(initial=0) < 1 << 16 else np.int64), kind="stable"
+        )
+        begin, head = begin[by_length, None], head[by_length, None]
+        lines_of_length = np.bincount(lengths)
+        pair = np.empty(int(self.pairs_before[last] - self.pairs_before[first]), dtype=dtype)
+        line, done = int(lines_of_length[:1].sum()), 0
+        for length in (1 + np.flatnonzero(lines_of_length[1:])).tolist():
+            lines = slice(line, line + int(lines_of_length[length]))
+            block = pair[done : done + length * (lines.stop - line)].reshape(-1, length)
+            block[...] = self.items[begin[lines] + np.arange(length, dtype=begin.dtype)]
+            if for_order:
+                block <<= for_order
+            block |= head[lines]
+            line, done = lines.stop, done + block.size
+        return pair
 
     def _partners(self, low: int, high: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Where the partners of some lines, by product, begin in `items`, and how many there are."""

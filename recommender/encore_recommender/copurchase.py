@@ -185,6 +185,15 @@ class CoPurchaseRecommender(BaseEstimator):
             self._learned(ledger, _Catalogue(ledger.orders), matrix=False)
         return self
 
+    def going_on(
+        self, ledger: Ledger, dense: DenseScores, choice: Choice, *, left_out: int, repeated: int
+    ) -> CoPurchaseRecommender:
+        """Take over what another estimator learned; see `learned.restore`."""
+        self.choice_, self.dense_ = choice, dense
+        self.orders_left_out_, self.orders_repeated_ = left_out, repeated
+        self._learned(ledger, _Catalogue(ledger.orders), matrix=False)
+        return self
+
     @property
     def model_(self) -> CoPurchaseModel:
         """The served model; made on first use after orders were added or forgotten.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ HALF_LIVES_PER_ERA = 16
 #: Pairs handed on at once: with the indices, counts and scores made of them about 300 MB.
 PAIRS_AT_ONCE = 2_000_000
 
-#: Pairs sorted at once: 1 M stay in the processor's caches; with everything made of them about 60 MB.
-PAIRS_SORTED_AT_ONCE = 1_000_000
+#: Pairs sorted at once: they stay in the processor's caches, and with everything made of them take about 15 MB.
+PAIRS_SORTED_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +197,10 @@ def count_pairs(
     report = progress or _silent
     parts: list[list[NDArray[np.int64]]] = [[], [], [], []]
     for first, last in runs(lines.pairs_before, PAIRS_SORTED_AT_ONCE):
-        rows, columns, together, sums = lines.pairs(first, last, weights=weights)
-        for part, column in zip(parts, ((rows << 32) | columns, together, *sums), strict=True):
-            part.append(column)
+        key, together, sums = lines.counted(first, last, weights=weights)
+        row, column = key >> lines.column_bits, key & ((1 << lines.column_bits) - 1)
+        for part, each in zip(parts, (((row + first) << 32) | column, together, *sums), strict=True):
+            part.append(each)
         report(last / len(baskets.skus))
     pairs, together, by_root, by_size = (np.concatenate([np.zeros(0, dtype=np.int64), *part]) for part in parts)
     return PairCounts(pairs=pairs, together=together, by_root=by_root, by_size=by_size)
@@ -261,8 +263,8 @@ class TopPairs:
     start: NDArray[np.int64]
     """n_items + 1 offsets: product i has entries `start[i]:start[i + 1]`."""
     items: NDArray[np.int32]
-    counts: NDArray[np.int64]
-    """Orders that contain both, or the sum of the weights of those orders."""
+    counts: NDArray[Any]
+    """Orders that contain both, int32; or the sum of the weights of those orders, int64."""
 
 
 def top_pairs(
@@ -286,7 +288,7 @@ def top_pairs(
         k: Neighbours kept per product, at least 1.
         order_weights: Per order, what its pairs count, at least 1; every order counts 1 when not given. See
             `weigh_orders`.
-        threads: Blocks counted at the same time; each holds about 60 MB.
+        threads: Blocks counted at the same time; each holds about 15 MB.
         progress: Told the finished share, from 0 to 1, never falling.
 
     Raises:
@@ -308,41 +310,47 @@ def top_pairs(
     parts_of = runs(lines.pairs_before, PAIRS_SORTED_AT_ONCE)
 
     def strongest(run: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        rows, columns, together, weighted = lines.pairs(*run, weights=weights)
-        return _strongest(rows - run[0], columns, weighted[0] if weighted else together, run[1] - run[0], k)
+        key, together, weighted = lines.counted(*run, weights=weights)
+        return _strongest(key, weighted[0] if weighted else together, run, lines.column_bits, k)
 
-    parts = []
+    start_of = np.zeros(n_items + 1, dtype=np.int64)
+    # Room for all that can be; what stays empty is never touched and takes no memory.
+    room = min(n_items * k, int(lines.pairs_before[-1]))
+    found, counts = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int64 if weights else np.int32)
+    end = 0
     with ThreadPoolExecutor(threads) as pool:
-        for (_, last), part in zip(parts_of, pool.map(strongest, parts_of), strict=True):
-            parts.append(part)
+        for (first, last), (kept, neighbours, strength) in zip(parts_of, pool.map(strongest, parts_of), strict=True):
+            np.cumsum(kept, out=start_of[first + 1 : last + 1])
+            start_of[first + 1 : last + 1] += end
+            found[end : end + len(neighbours)], counts[end : end + len(neighbours)] = neighbours, strength
+            end += len(neighbours)
             report(last / n_items)
     report(1.0)
-    start_of = np.zeros(n_items + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([np.zeros(0, dtype=np.int64), *(lengths for lengths, _, _ in parts)]), out=start_of[1:])
-    return TopPairs(
-        start=start_of,
-        items=np.concatenate([np.zeros(0, dtype=np.int32), *(found for _, found, _ in parts)]),
-        counts=np.concatenate([np.zeros(0, dtype=np.int64), *(counts for _, _, counts in parts)]),
-    )
+    return TopPairs(start=start_of, items=found[:end], counts=counts[:end])
 
 
 def _strongest(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], counts: NDArray[np.int64], n_rows: int, k: int
+    key: NDArray[np.int64], counts: NDArray[np.int64], run: tuple[int, int], for_column: int, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Per row, how many pairs are kept; and the columns and counts of the `k` highest, the lower column first."""
-    ceiling = int(counts.max(initial=0))
-    for_column, for_count = max(int(columns.max(initial=0)), 1).bit_length(), max(ceiling, 1).bit_length()
-    start = np.searchsorted(rows, np.arange(n_rows + 1))
-    if for_column + for_count + max(n_rows - 1, 1).bit_length() <= 63:
-        packed = (((rows << for_count) | (ceiling - counts)) << for_column) | columns
+    """Per row of a run, how many pairs are kept; and the `k` with the highest counts, the lower column first."""
+    first, last = run
+    for_count = int(counts.max(initial=1)).bit_length()
+    ceiling = (1 << for_count) - 1
+    row, column = key >> for_column, key & ((1 << for_column) - 1)
+    other = row + first != column
+    if for_column + for_count + max(last - first - 1, 1).bit_length() <= 63:
+        packed = ((row << for_count | ceiling - counts) << for_column | column)[other]
         packed.sort()
-        columns = packed & ((1 << for_column) - 1)
-        counts = ceiling - ((packed >> for_column) & ((1 << for_count) - 1))
-    else:
-        best_first = np.lexsort((columns, -counts, rows))
-        columns, counts = columns[best_first], counts[best_first]
-    kept = np.arange(len(rows)) - start[rows] < k
-    return np.minimum(np.diff(start), k), columns[kept].astype(np.int32), counts[kept]
+        start = np.searchsorted(packed, np.arange(last - first + 1) << (for_column + for_count))
+        kept = np.minimum(np.diff(start), k)
+        best = packed[spans(start[:-1], kept)]
+        return kept, (best & ((1 << for_column) - 1)).astype(np.int32), ceiling - (best >> for_column & ceiling)
+    row, column, counts = row[other], column[other], counts[other]
+    best = np.lexsort((column, -counts, row))
+    start = np.searchsorted(row, np.arange(last - first + 1))
+    kept = np.minimum(np.diff(start), k)
+    best = best[spans(start[:-1], kept)]
+    return kept, column[best].astype(np.int32), counts[best]
 
 
 def _as_arrays(

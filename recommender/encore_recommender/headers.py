@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from encore_recommender.cells import shown
+from encore_recommender.columns import BadBaskets
 
 #: Per field, the headers it is known under, likeliest first; case, spaces and punctuation do not count.
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +40,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 REQUIRED = ("order", "sku")
 
 
-class Unreadable(ValueError):
+class Unreadable(BadBaskets):
     """The order history cannot be read; the message names the place and the fix."""
 
 

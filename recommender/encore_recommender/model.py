@@ -6,7 +6,7 @@ import heapq
 import math
 import operator
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from encore_recommender.bounds import NO_BOUNDS, Bounds, screen
 from encore_recommender.explanations import Evidence, Explanation, Kind, Pick
 from encore_recommender.ids import Names
 from encore_recommender.neighbours import MANY_LINES, SIZES, Neighbours, best_first, merged, size_of
+
+#: The number of what the model does not know.
+_UNKNOWN = frozenset([-1])
 
 #: Of a long list, so many more than asked for are put in order at once, in case filters take some away.
 SORTED_BEYOND = 16
@@ -73,7 +76,7 @@ class Recommendations:
     ids: tuple[str, ...]
     scores: tuple[float, ...]
     _model: CoPurchaseModel = field(repr=False)
-    _picked: tuple[Pick, ...] = field(repr=False)
+    _picked: list[Pick] = field(repr=False)
     _known: list[int] = field(repr=False)
 
     def __len__(self) -> int:
@@ -200,17 +203,15 @@ class CoPurchaseModel:
             raise TypeError("products are given as a list or a set of SKUs, not as one text")
         k, basket = operator.index(k), frozenset(basket)
         known = self._known(basket)
-        picked = tuple(
-            self._pick(
-                known,
-                basket,
-                k=k,
-                exclude=exclude,
-                history=history,
-                allowed=allowed,
-                bounds=NO_BOUNDS if bounds is None else bounds,
-                sequence=sequence,
-            )
+        picked = self._pick(
+            known,
+            basket,
+            k=k,
+            exclude=exclude,
+            history=history,
+            allowed=allowed,
+            bounds=NO_BOUNDS if bounds is None else bounds,
+            sequence=sequence,
         )
         return Recommendations(tuple([pick[1] for pick in picked]), tuple(_scores(picked)), self, picked, known)
 
@@ -236,9 +237,7 @@ class CoPurchaseModel:
 
     def _known(self, basket: Collection[str]) -> list[int]:
         number = self.skus.number
-        known = {number[sku] for sku in basket}
-        known.discard(-1)
-        return sorted(known)
+        return sorted({number[sku] for sku in basket} - _UNKNOWN)
 
     def _lines(self, basket: Collection[str]) -> list[str]:
         """The basket's SKUs in an order that is always the same: known ones first, best-seller first."""
@@ -256,51 +255,55 @@ class CoPurchaseModel:
         allowed: Collection[str] | None = None,
         bounds: Bounds = NO_BOUNDS,
         sequence: Collection[str] = (),
-    ) -> Iterator[Pick]:
+    ) -> list[Pick]:
         """At most `k` products down the rungs, best first, each once."""
         taken = {*basket, *sequence}
-        taken |= bounds.blocked_beside(taken)
-        barred = exclude if isinstance(exclude, Set) else frozenset(exclude)
-        permitted = allowed if allowed is None or isinstance(allowed, Set) else frozenset(allowed)
+        if bounds.blocked:
+            taken |= bounds.blocked_beside(taken)
+        barred = exclude if isinstance(exclude, (set, frozenset)) else frozenset(exclude)
+        permitted = allowed if allowed is None or isinstance(allowed, (set, frozenset)) else frozenset(allowed)
         passes = screen(
             bounds,
             category_number=self.categories.number,
             category_of=self._category_of,
             family_of=self._family_of,
             basket=known,
-            offered=self._known(sequence),
+            offered=self._known(sequence) if sequence else (),
         )
-        left, name = k, self.skus.at
+        picked: list[Pick] = []
         for sku, line in bounds.pins(self._lines(basket)) if bounds.pinned else ():
-            if left <= 0:
-                return
-            item = self.skus.number[sku]
-            if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
+            if sku in taken or sku in barred or (permitted is not None and sku not in permitted) or len(picked) >= k:
                 continue
+            item = self.skus.number[sku]
             if passes is None or passes(item, sku, True):
                 taken.add(sku)
-                left -= 1
-                yield "pinned", sku, item, 0.0, line
-        for kind, ranked in self._rungs(known, history, max(k, 0) + SORTED_BEYOND):
+                picked.append(("pinned", sku, item, 0.0, line))
+        left, name = k - len(picked), self.skus.at
+        for kind, ranked in self._rungs(known, history, permitted, k + SORTED_BEYOND) if left > 0 else ():
             for item, score in ranked:
-                if left <= 0:
-                    return
                 sku = name[item]
                 if sku in taken or sku in barred or (permitted is not None and sku not in permitted):
                     continue
                 if passes is not None and not passes(item, sku):
                     continue
                 taken.add(sku)
+                picked.append((kind, sku, item, score, None))
                 left -= 1
-                yield kind, sku, item, score, None
+                if not left:
+                    return picked
+        return picked
 
     def _rungs(
-        self, known: list[int], history: Iterable[str] | None, first: int
+        self, known: list[int], history: Iterable[str] | None, permitted: Collection[str] | None, first: int
     ) -> Iterator[tuple[Kind, Iterable[tuple[int, float]]]]:
         """The ladder, made rung by rung: a full answer from co-purchases never looks at the others."""
         yield "co_purchase", self._together([item for item in known if item < self._sold], history, first)
         yield "category", self._same_category(known)
-        yield "popularity", ((item, self._share(item)) for item in range(self._sold))
+        best_sellers: Iterable[int] = range(self._sold)
+        if permitted is not None and len(permitted) ** 2 < self._sold:
+            # So few that looking each up is quicker than meeting one by walking down the best-sellers.
+            best_sellers = [item for item in self._known(permitted) if item < self._sold]
+        yield "popularity", ((item, self._share(item)) for item in best_sellers)
 
     def _together(self, bought: list[int], history: Iterable[str] | None, first: int) -> Iterable[tuple[int, float]]:
         if not bought:

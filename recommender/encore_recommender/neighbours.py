@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ MANY_LINES = 6
 #: From this many lines on, adding up whole arrays beats adding up Python dicts, as long as products are few.
 LINES_FOR_ARRAYS, PRODUCTS_FOR_ARRAYS = 4, 20_000
 
-#: Rows kept as Python dicts per table: about 5 kB each, so at most some 5 MB per table and process.
+#: Rows kept per table as Python dicts and as arrays: some 5 kB and 1 kB each, so at most 6 MB per table and process.
 CACHED_ROWS = 1024
 
 #: The largest and the smallest number above 0 of half precision.
@@ -43,6 +43,7 @@ class Neighbours:
     together: NDArray[Any]
     """Orders that contain both; 0 where too few to count as bought together."""
     _rows: dict[int, dict[int, float]] = field(default_factory=dict, repr=False)
+    _columns: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict, repr=False)
 
     def row(self, item: int) -> dict[int, float]:
         """The weights of one product's list, in the order stored; cached, so do not change it."""
@@ -51,11 +52,19 @@ class Neighbours:
             span = slice(*self.start[item : item + 2].tolist())
             pairs = zip(self.items[span].tolist(), self.weights[span].tolist(), strict=True)
             row = {neighbour: weight for neighbour, weight in pairs if weight}
-            # Readers in other threads keep the rows they hold; clearing costs them only a second look.
-            if len(self._rows) >= CACHED_ROWS:
-                self._rows.clear()
-            self._rows[item] = row
+            _keep(self._rows, item, row)
         return row
+
+    def columns(self, item: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The same list as two arrays, neighbours and weights; cached, so do not change them."""
+        columns = self._columns.get(item)
+        if columns is None:
+            span = slice(*self.start[item : item + 2].tolist())
+            weights = self.weights[span].astype(np.float64)
+            listed = weights != 0.0
+            columns = self.items[span][listed].astype(np.int64), weights[listed]
+            _keep(self._columns, item, columns)
+        return columns
 
     def together_with(self, item: int) -> dict[int, int]:
         """Orders one product shares with each of its neighbours, where enough to count."""
@@ -86,18 +95,17 @@ class Neighbours:
 
     def totals(self, items: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neighbours of several products, ascending, and their summed weights where above 0."""
-        spans = [slice(*self.start[item : item + 2].tolist()) for item in items]
-        found = np.concatenate([self.items[span] for span in spans])
-        weights = np.concatenate([self.weights[span] for span in spans])
-        if len(self.start) > PRODUCTS_FOR_ARRAYS:
-            # Better to sort some hundred neighbours than to walk an array of all products.
-            neighbours, found = np.unique(found, return_inverse=True)
+        columns = [self.columns(item) for item in items]
+        found, weights = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+        if len(self.start) <= PRODUCTS_FOR_ARRAYS:
             totals = np.bincount(found, weights=weights).astype(np.float64, copy=False)
-            above = totals > 0.0
-            return neighbours[above], totals[above]
-        totals = np.bincount(found, weights=weights).astype(np.float64, copy=False)
-        neighbours = np.flatnonzero(totals > 0.0)
-        return neighbours, totals[neighbours]
+            (neighbours,) = (totals > 0.0).nonzero()
+            return neighbours, totals[neighbours]
+        # Better to sort some hundred neighbours than to walk an array of all products.
+        neighbours, place = np.unique(found, return_inverse=True)
+        totals = np.bincount(place, weights=weights, minlength=len(neighbours)).astype(np.float64, copy=False)
+        above = totals > 0.0
+        return neighbours[above], totals[above]
 
 
 def merged(tables: Mapping[str, Neighbours]) -> dict[str, Neighbours]:
@@ -153,6 +161,16 @@ def descending(items: NDArray[np.int64], values: NDArray[np.float64], first: int
     for part in (near, ~near):
         order = np.argsort(-values[part], kind="stable")
         yield from zip(items[part][order].tolist(), values[part][order].tolist(), strict=True)
+
+
+_Row = TypeVar("_Row")
+
+
+def _keep(rows: dict[int, _Row], item: int, row: _Row) -> None:
+    # Readers in other threads keep the rows they hold; clearing costs them only a second look.
+    if len(rows) >= CACHED_ROWS:
+        rows.clear()
+    rows[item] = row
 
 
 def _half(weights: NDArray[Any]) -> NDArray[np.float16]:

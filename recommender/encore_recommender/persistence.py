@@ -94,7 +94,7 @@ class Provenance:
     """Order lines learned from."""
 
 
-def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
+def save(model: CoPurchaseModel, root: Path, *, about: Provenance, replaces: str = "") -> str:
     """Write the model beside the others and make it the live one.
 
     Everything is written and synced under a temporary name and then renamed, so a crash at any point leaves
@@ -105,6 +105,8 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
         model: What to save.
         root: The directory that holds the models and CURRENT; made if absent.
         about: Where the model comes from.
+        replaces: A version that this one is the same as but for newer orders, and that nobody goes back to: it is
+            removed, and takes no place among the older ones.
 
     Returns:
         The version, unique to this content and second.
@@ -132,7 +134,7 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance) -> str:
         shutil.rmtree(writing, ignore_errors=True)
     _sync_directory(root)
     put_live(root, version)
-    _forget_old(root, live=target.name)
+    _forget_old(root, live=target.name, replaced=f"model-{replaces}")
     return version
 
 
@@ -329,17 +331,17 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _forget_old(root: Path, *, live: str) -> None:
+def _forget_old(root: Path, *, live: str, replaced: str) -> None:
     """Remove models beyond the newest few, and what saves that were killed long ago left half-written.
 
     Versions begin with their time, so names sort by age.
     """
-    old = sorted(path for path in root.glob("model-*") if path.name != live and path.is_dir())
+    old = sorted(path for path in root.glob("model-*") if path.name not in (live, replaced) and path.is_dir())
     written_at = (root / CURRENT).stat().st_mtime
     abandoned = [
         path for path in root.glob(".writing-*") if written_at - path.stat().st_mtime > ABANDONED_AFTER_SECONDS
     ]
-    for path in old[: max(len(old) - KEPT, 0)] + abandoned:
+    for path in [*old[: max(len(old) - KEPT, 0)], *abandoned, *([root / replaced] if replaced != live else [])]:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -371,23 +373,25 @@ def _check_lists(directory: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     in_shape = len(start) == len(orders_with) + 1 and start[0] == 0 and start[-1] == len(items)
     if not in_shape or bool((start[1:] < start[:-1]).any()):
         _refuse(directory, "has neighbour lists that do not fit its products")
-    if not _within(items, 0, int(np.count_nonzero(orders_with)) - 1):
+    # Read without a sign a number below 0 is a large one: one look tells both.
+    if _largest(items) >= max(int(np.count_nonzero(orders_with)), 1):
         _refuse(directory, "has neighbour lists that do not fit its products")
-    if not _within(together, 0, int(orders_with.max(initial=0))):
+    if _largest(together) > int(orders_with.max(initial=0)):
         _refuse(directory, "counts more orders with two products than with any one")
     for size in SIZES:
         weights = arrays[f"weights_{size}"]
         if not len(weights) == len(items) == len(together):
             _refuse(directory, "has neighbour lists of unequal length")
-        # Of all patterns those without a sign are the smaller integers, which takes no look at the numbers themselves.
-        if not (
-            _within(weights.view("<i2"), -(1 << 15), _NOT_FINITE - 1)
-            and _within(weights.view("<u2"), 0, _NOT_FINITE_SIGNED - 1)
-        ):
-            _refuse(directory, "has a weight that is not a number")
         # Where rows are added up, one product may speak against another.
-        if size == "one" and not _within(weights.view("<i2"), 0, _NOT_FINITE - 1):
-            _refuse(directory, "has a weight that is below 0")
+        signed = _largest(weights) if size != "one" else 0
+        unsigned = int(weights.view("<i2").max(initial=0)) if size != "one" else _largest(weights)
+        if unsigned >= _NOT_FINITE or signed >= _NOT_FINITE_SIGNED:
+            _refuse(directory, "has a weight that is not a number, or one below 0 that must not be")
+
+
+def _largest(values: NDArray[Any]) -> int:
+    """The largest pattern of bits, read as a number without a sign; 0 of none."""
+    return int(values.view(f"<u{values.dtype.itemsize}").max(initial=0))
 
 
 def _within(values: NDArray[Any], least: int, most: int) -> bool:

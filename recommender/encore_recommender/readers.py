@@ -299,7 +299,7 @@ def _rows(
                     whole[i] = len(row) > width and not any(map(str.strip, row[width:]))
                     if not whole[i]:
                         broken.append((int(starts[i]), f"fields, where the header has {width}", f"{len(row)} fields"))
-            rows = [row for row, good in zip(rows, whole, strict=True) if good]
+            rows = [row[:width] for row, good in zip(rows, whole, strict=True) if good]
             starts = starts[np.array(whole, dtype=np.bool_)]
         yield starts, rows
 

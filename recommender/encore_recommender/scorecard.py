@@ -86,10 +86,13 @@ class Curve(NamedTuple):
     points: tuple[float, ...]
 
     def __call__(self, x: float) -> float:
-        right = min(max(bisect_right(self.at, x), 1), len(self.at) - 1)
-        left = right - 1
-        share = (x - self.at[left]) / (self.at[right] - self.at[left])
-        return self.points[left] + share * (self.points[right] - self.points[left])
+        at, points = self
+        left = bisect_right(at, x, 1, len(at) - 1) - 1
+        start, height = at[left], points[left]
+        return height + (x - start) / (at[left + 1] - start) * (points[left + 1] - height)
+
+
+_Points = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,24 +112,33 @@ class Scorecard:
     """From the sum to log-odds that were right about impressions held back; None leaves the sum as it is."""
     impressions: int = 0
     """It was learned from."""
+    seen: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Per product, how often it was shown and accepted, for `exploration.believed`; not part of the sum."""
     version: str = ""
     """Empty for one that was not saved."""
+    # The same once more, in the order of an impression's numbers and labels: looking names up took half the time.
+    _curves: tuple[tuple[int, Curve], ...] = field(init=False, repr=False, compare=False)
+    _weights: tuple[tuple[int, float], ...] = field(init=False, repr=False, compare=False)
+    _labels: tuple[tuple[int, _Points, float], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        curves = ((i, self.curves[name]) for i, name in enumerate(CURVES) if name in self.curves)
+        weights = ((i, self.weights[name]) for i, name in enumerate(WEIGHTS, len(CURVES)) if name in self.weights)
+        labels = ((i, self.labels.get(name), self.others.get(name, 0.0)) for i, name in enumerate(LABELS))
+        object.__setattr__(self, "_curves", tuple(curves))
+        object.__setattr__(self, "_weights", tuple(weights))
+        object.__setattr__(self, "_labels", tuple(told for told in labels if told[1]))
 
     def probability(self, offer: Impression) -> float:
         """That the offer is accepted, between 0 and 1."""
-        numbers = offer.numbers()
+        numbers, labels = offer.numbers(), offer.labels()
         odds = self.intercept
-        for name, x in zip(CURVES, numbers, strict=False):
-            if name in self.curves:
-                odds += self.curves[name](x)
-        for name, x in zip(WEIGHTS, numbers[len(CURVES) :], strict=True):
-            if x:
-                odds += self.weights.get(name, 0.0) * x
-        for name, label in zip(LABELS, offer.labels(), strict=True):
-            known = self.labels.get(name)
-            if known:
-                points = known.get(label)
-                odds += self.others.get(name, 0.0) if points is None else points
+        for i, curve in self._curves:
+            odds += curve(numbers[i])
+        for i, weight in self._weights:
+            odds += weight * numbers[i]
+        for i, points, other in self._labels:
+            odds += points.get(labels[i], other)
         if self.calibration is not None:
             odds = self.calibration(odds)
         # Beyond 700 the exponential overflows; nothing is that certain.

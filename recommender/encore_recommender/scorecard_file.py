@@ -51,6 +51,7 @@ def save(card: Scorecard, path: Path, *, created_at: datetime, metrics: Mapping[
         "weights": dict(card.weights),
         "labels": {name: dict(points) for name, points in card.labels.items()},
         "others": dict(card.others),
+        "seen": {name: list(counts) for name, counts in card.seen.items()},
         "created_at": created_at.astimezone(UTC).isoformat(),
         "metrics": dict(metrics or {}),
     }
@@ -106,6 +107,7 @@ def load(path: Path) -> Scorecard:
         others=_numbers(path, _table(path, content, "others", LABELS)),
         calibration=_curve(path, content["calibration"]) if content.get("calibration") is not None else None,
         impressions=impressions,
+        seen=_seen(path, content.get("seen")),
         version=version,
     )
 
@@ -152,6 +154,16 @@ def _numbers(path: Path, table: object) -> dict[str, float]:
     if not isinstance(table, dict):
         _refuse(path, "has labels without points")
     return {name: _number(path, value) for name, value in table.items()}
+
+
+def _seen(path: Path, table: object) -> dict[str, tuple[int, int]]:
+    if not isinstance(table, dict):
+        _refuse(path, "does not say what was seen")
+    for counts in table.values():
+        whole = isinstance(counts, list) and len(counts) == 2 and all(type(count) is int for count in counts)
+        if not whole or not 0 <= counts[1] <= counts[0]:
+            _refuse(path, "has seen what cannot be")
+    return {name: (counts[0], counts[1]) for name, counts in table.items()}
 
 
 def _number(path: Path, value: object) -> float:

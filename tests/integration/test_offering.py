@@ -380,8 +380,17 @@ def test_the_row_keeps_candidates_scores_reason_and_latency(any_shop: Shop) -> N
             "probability": None,
             "kept_rate": None,
             "filtered": "",
+            "price_ratio": ratio,
+            "discount": 0.1,
+            "category": category,
+            "margin": None,
+            "chance": None,
+            "propensity": propensity,
         }
-        for sku, score in (("mug", 1.0), ("tea", 0.5))
+        for sku, score, category, ratio, propensity in (
+            ("mug", 1.0, "Kitchen", 1161 / 3400, 1.0),
+            ("tea", 0.5, "Tea", 765 / 3400, 0.0),
+        )
     ]
     assert row["model_version"] == "fixed"
     assert row["propensity"] == 1.0

@@ -43,6 +43,8 @@ def test_without_any_key_everything_has_its_default() -> None:
         discount_percent=10,
         holdout_percent=10.0,
         price_guard_percent=100,
+        profit_dial=0.5,
+        explore=False,
         offer_ttl_seconds=1800,
         undo_seconds=1800,
         order_max_age_seconds=86400,
@@ -52,6 +54,8 @@ def test_without_any_key_everything_has_its_default() -> None:
         url_prefix="/encore",
         time_zone="UTC",
         worker="embedded",
+        train_at="03:00",
+        learn_minutes=15,
     )
 
 
@@ -69,6 +73,8 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "discount_percent": (0, 0),
     "holdout_percent": ("12.5", 12.5),
     "price_guard_percent": (50, 50),
+    "profit_dial": ("0.25", 0.25),
+    "explore": ("true", True),
     "offer_ttl_seconds": (60, 60),
     "undo_seconds": (0, 0),
     "order_max_age_seconds": (3600, 3600),
@@ -79,6 +85,8 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "url_prefix": ("/one-more/thing",) * 2,
     "time_zone": ("Europe/London",) * 2,
     "worker": ("external",) * 2,
+    "train_at": ("23:59",) * 2,
+    "learn_minutes": (0, 0),
 }
 
 
@@ -162,6 +170,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("holdout_percent", float("inf"), "has to be a percentage from 0 to 50."),
     ("holdout_percent", 10**400, "has to be a percentage from 0 to 50."),
     ("holdout_percent", -0.1, "has to be a percentage from 0 to 50."),
+    ("profit_dial", 1.1, "has to be a number from 0 to 1."),
+    ("profit_dial", float("nan"), "has to be a number from 0 to 1."),
+    ("explore", "perhaps", "has to be true or false."),
     ("price_guard_percent", 0, "has to be a whole number of percent from 1 to 10000."),
     ("offer_ttl_seconds", 59, "has to be a whole number of seconds from 60 to 86400."),
     ("offer_ttl_seconds", 86_401, "has to be a whole number of seconds from 60 to 86400."),
@@ -184,6 +195,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("time_zone", "Europe", "has to be an IANA time zone such as Europe/London."),
     ("time_zone", 1, "has to be an IANA time zone such as Europe/London."),
     ("worker", "", "has to be 'embedded' or 'external'."),
+    ("train_at", "3:00", "has to be a time of day such as 03:00, or empty."),
+    ("train_at", "24:00", "has to be a time of day such as 03:00, or empty."),
+    ("train_at", 3, "has to be a time of day such as 03:00, or empty."),
+    ("learn_minutes", -1, "has to be a whole number of minutes from 0 to 10080."),
+    ("learn_minutes", "15", "has to be a whole number of minutes from 0 to 10080."),
 ]
 
 

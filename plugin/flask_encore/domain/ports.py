@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from flask_encore.domain.acceptance import AcceptanceReport, Eligible, Pick, Shown
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
-from flask_encore.domain.training import Assortment, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import Assortment, Drift, LinesSince, SavedModel, TrainingLine, TrainingReport
 
 
 class Clock(Protocol):
@@ -55,6 +56,23 @@ class Inspectable(Protocol):
         ...
 
 
+class Acceptance(Protocol):
+    """Knows how likely shoppers accept an offer, and picks the one to show."""
+
+    def pick(
+        self, offers: Sequence[Eligible], *, order_ref: str, placement: str, step: int, dial: float, explore: bool
+    ) -> Pick:
+        """One of *offers*, which are best first and at least one; the same for the same order until it learns.
+
+        *dial* goes from most relevant (0) to most profitable (1); *explore* shows now and then another one of the best.
+        """
+        ...
+
+    def learn(self, shown: Iterable[Shown], *, dial: float, now: datetime) -> AcceptanceReport:
+        """Learn from offers that were answered, oldest first, and put it live unless it is judged to be worse."""
+        ...
+
+
 class Trainer(Protocol):
     """Learns a model from order lines and puts it live in one atomic step."""
 
@@ -74,6 +92,21 @@ class Trainer(Protocol):
         Raises:
             TrainingBusy: Another training is under way; nothing was done.
         """
+        ...
+
+    def learn(self, lines: LinesSince, *, assortment: Assortment, now: datetime) -> str:
+        """Add the orders that came since the live model to it, and put that live; its version, or empty.
+
+        Every order is first asked about, which is what `drift` tells. Without a new order, without a model, and while
+        an older model was put live by hand, nothing is done.
+
+        Raises:
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        ...
+
+    def drift(self, lines: LinesSince) -> Drift | None:
+        """How the live model does on orders that came after it was trained; ``None`` without a model."""
         ...
 
     def models(self) -> Sequence[SavedModel]:

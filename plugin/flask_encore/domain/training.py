@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from flask_encore.domain.acceptance import AcceptanceReport
 
 #: A product speaks for itself as loudly as the shop does once an offer sold so many of it. With fewer, one shopper's
 #: change of mind would bury it.
@@ -13,6 +16,9 @@ KEPT_PRIOR = 20
 
 #: order_ref, sku, quantity, customer_ref, Unix time. Lines sold by an offer are already left out.
 TrainingLine = tuple[str, str, int, str | None, float | None]
+
+#: The lines of the orders Encore was told of since a moment.
+LinesSince = Callable[[datetime], Iterable[TrainingLine]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class TrainingReport:
         version: Of the model that was put live; empty when none was.
         doubt: Why the model should not be put live, as a sentence with the fix; empty when all is well. It was put live
             in spite of it when *version* is not empty, because somebody asked for that.
+        acceptance: What was learned from the offers shown; ``None`` when that was not tried.
     """
 
     version: str
@@ -72,6 +79,7 @@ class TrainingReport:
     hit_rate_at_3: float
     popularity_hit_rate_at_3: float
     doubt: str = ""
+    acceptance: AcceptanceReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report as the training log keeps it."""
@@ -91,3 +99,94 @@ class SavedModel:
     def as_json(self) -> dict[str, Any]:
         """The model as JSON."""
         return asdict(self) | {"trained_at": self.trained_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a model was asked about orders that came after it: one question per order, as when it was judged.
+
+    Attributes:
+        hits: Questions whose answer was among its first three.
+        gain: Sum of the questions' parts of NDCG@10.
+        unknown_lines: Of the orders' *lines*, those of products it had never seen.
+    """
+
+    questions: int = 0
+    hits: int = 0
+    gain: float = 0.0
+    lines: int = 0
+    unknown_lines: int = 0
+
+    def plus(self, later: Watched) -> Watched:
+        """Both together."""
+        return Watched(**{name: value + getattr(later, name) for name, value in asdict(self).items()})
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts as a model's manifest keeps them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How the model does on orders that came after it was trained, each asked before it was learned (prequential).
+
+    Attributes:
+        trained_at: When everything was last learned anew.
+        validation_hit_rate_at_3: What it had on its own held-out orders; so *validation_ndcg_at_10*.
+    """
+
+    version: str
+    trained_at: datetime
+    watched: Watched
+    validation_hit_rate_at_3: float
+    validation_ndcg_at_10: float
+
+    @property
+    def hit_rate_at_3(self) -> float:
+        """Of the orders that came after; 0 before there is one."""
+        return self.watched.hits / max(self.watched.questions, 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of that rate, 95 %, by Wilson's score; from 0 to 1 before there is an order."""
+        n = self.watched.questions
+        if not n:
+            return 0.0, 1.0
+        rate, z = self.hit_rate_at_3, 1.96
+        middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return middle - reach, middle + reach
+
+    @property
+    def ndcg_at_10(self) -> float:
+        """Of the orders that came after; 0 before there is one."""
+        return self.watched.gain / max(self.watched.questions, 1)
+
+    @property
+    def unknown_share(self) -> float:
+        """Of the lines that came after, those of products the model had never seen."""
+        return self.watched.unknown_lines / max(self.watched.lines, 1)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether luck does not explain that it does worse than on its own held-out orders."""
+        return self.interval[1] < self.validation_hit_rate_at_3
+
+    def as_json(self, *, now: datetime) -> dict[str, Any]:
+        """The numbers, with the age in days."""
+        low, high = self.interval
+        return {
+            "version": self.version,
+            "trained_at": self.trained_at.isoformat(),
+            "age_days": round((now - self.trained_at) / timedelta(days=1), 2),
+            "questions": self.watched.questions,
+            "hit_rate_at_3": self.hit_rate_at_3,
+            "hit_rate_at_3_low": low,
+            "hit_rate_at_3_high": high,
+            "validation_hit_rate_at_3": self.validation_hit_rate_at_3,
+            "ndcg_at_10": self.ndcg_at_10,
+            "validation_ndcg_at_10": self.validation_ndcg_at_10,
+            "lines": self.watched.lines,
+            "unknown_share": self.unknown_share,
+            "is_worse": self.is_worse,
+        }

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from encore_recommender.model import CoPurchaseModel
 from encore_recommender.persistence import CURRENT, ModelRefused, load, read_manifest
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.training import KeptRates
+from flask_encore.ranking.learner import trained_at
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class _Served:
 
     model: CoPurchaseModel
     kept: KeptRates
+    trained_at: datetime
 
 
 class CoPurchaseRanker:
@@ -67,9 +69,9 @@ class CoPurchaseRanker:
 
     @property
     def trained_at(self) -> datetime | None:
-        """When the model in use was trained, as its name says; ``None`` without one."""
-        version = self.version
-        return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if version else None
+        """When everything was last learned anew; orders may have been added since. ``None`` without a model."""
+        self._follow()
+        return self._served.trained_at if self._served is not None else None
 
     @property
     def problem(self) -> str:
@@ -130,7 +132,8 @@ class CoPurchaseRanker:
     def _open(self) -> None:
         try:
             model = load(self._model_dir)
-            self._served = _Served(model=model, kept=_kept(read_manifest(self._model_dir / f"model-{model.version}")))
+            manifest = read_manifest(self._model_dir / f"model-{model.version}")
+            self._served = _Served(model=model, kept=_kept(manifest), trained_at=trained_at(manifest))
         except ModelRefused as refusal:
             if str(refusal) != self._problem:
                 kept = f"keeping {self._served.model.version}" if self._served is not None else "ranking nothing"

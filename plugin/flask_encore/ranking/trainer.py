@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 from encore_recommender.baskets import Baskets
 from encore_recommender.persistence import CURRENT, ModelRefused, open_model, put_live, read_manifest, save
 from flask_encore.domain.errors import InvalidInput
-from flask_encore.domain.training import Assortment, KeptRates, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import (
+    Assortment,
+    Drift,
+    KeptRates,
+    LinesSince,
+    SavedModel,
+    TrainingLine,
+    TrainingReport,
+)
 from flask_encore.ranking.alone import alone
+from flask_encore.ranking.learner import Live, learn, remember
 
 if TYPE_CHECKING:
     from encore_recommender.training import Trained
@@ -102,6 +111,27 @@ class CoPurchaseTrainer:
             doubt=trained.verdict.doubt,
         )
 
+    def learn(self, lines: LinesSince, *, assortment: Assortment, now: datetime) -> str:
+        """Add the orders that came since the live model to it, and put that live; its version, or empty.
+
+        Every order is first asked about, which is what `drift` tells. Without a new order, without a model, and while
+        an older model was put live by hand, nothing is done.
+
+        Raises:
+            BadBaskets: A line is not valid; nothing is put live.
+            TrainingBusy: Another training is under way; nothing was done.
+        """
+        with alone(self._model_dir):
+            newest = next(iter(self.models()), None)
+            if newest is None or not newest.live:
+                return ""
+            return learn(self._model_dir, lines, assortment=assortment, kept=_worst(assortment.kept), now=now)
+
+    def drift(self, lines: LinesSince) -> Drift | None:
+        """How the live model does on orders that came after it was trained; ``None`` without a model."""
+        live = Live.under(self._model_dir)
+        return None if live is None else live.drift(lines)
+
     def models(self) -> Sequence[SavedModel]:
         """The models that can be put live, newest first; one that cannot be read is not among them."""
         live = self._live()
@@ -143,7 +173,10 @@ class CoPurchaseTrainer:
     def _put_live(self, trained: Trained, kept: KeptRates, *, now: datetime) -> str:
         about = trained.provenance(now=now)
         about = replace(about, parameters={**about.parameters, "kept": _worst(kept)})
-        return save(trained.estimator.model_, self._model_dir, about=about)
+        live = Live.under(self._model_dir)
+        version = save(trained.estimator.model_, self._model_dir, about=about, replaces=live.passing if live else "")
+        remember(trained.estimator, self._model_dir, version)
+        return version
 
     def _live(self) -> str:
         try:

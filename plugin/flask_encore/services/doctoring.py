@@ -11,6 +11,7 @@ from typing import Any
 from flask_encore.domain.errors import GatewayError
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import Inspectable
+from flask_encore.services import learning
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, events, history, migrations, orders, outbox, trainings
@@ -190,6 +191,15 @@ def _model(rt: Runtime) -> Iterator[Finding]:
         yield Finding(severity="warning", subject="model", found=f"{age} days old", fix="Run: flask encore train")
     else:
         yield Finding(severity="ok", subject="model", found=version)
+    found = learning.drift(rt)
+    if found is not None and found.is_worse:
+        yield Finding(
+            severity="warning",
+            subject="drift",
+            found=f"it finds {found.hit_rate_at_3:.1%} on orders after its training, {found.interval[1]:.1%} at most, "
+            f"and had {found.validation_hit_rate_at_3:.1%} on its own validation",
+            fix="Run: flask encore train",
+        )
     with rt.db.read() as connection:
         last = trainings.newest(connection)
     if last is not None and last["doubt"]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_encore.domain.acceptance import Eligible, Pick
 from flask_encore.domain.assignment import Arm, assign
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.money import Money
@@ -28,8 +29,8 @@ WHY_SUPPORT = 5
 #: Names the standing holdout. Not a secret and never rotated: a new one would deal every shopper a new arm.
 HOLDOUT_SALT = b"encore-holdout-1"
 
-#: Nothing explores yet: the best candidate that passes is always chosen.
-PROPENSITY = 1.0
+#: Nothing follows an offer yet.
+STEP = 0
 
 _FAILURES = {Reason.RANKER_FAILED, Reason.RANKER_TIMEOUT}
 
@@ -88,7 +89,7 @@ def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
         "account": rt.account,
         "order_ref": order["order_ref"],
         "placement": placement,
-        "step": 0,
+        "step": STEP,
         "arm": arm,
         "customer_ref": order["customer_ref"],
         "currency": order["currency"],
@@ -109,16 +110,16 @@ def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
     if reason is not None:
         outcome = Outcome.ERROR if reason in _FAILURES else Outcome.INELIGIBLE
         return row | {"outcome": outcome, "reason": reason}
-    chosen, log = _choose(rt, page)
+    chosen, log = _choose(rt, page, placement=placement)
     row["candidates"] = log
     if chosen is None:
         return row | {"outcome": Outcome.INELIGIBLE, "reason": Reason.ALL_FILTERED}
-    candidate, product, price = chosen
+    candidate, product, price, propensity = chosen
     row |= {
         "sku": product.sku,
         "quantity": 1,
         "total_minor": price.total.minor_units,
-        "propensity": PROPENSITY,
+        "propensity": propensity,
         "snapshot": _snapshot(rt, order, candidate, product, price),
     }
     if arm is Arm.HOLDOUT:
@@ -136,19 +137,59 @@ def _ineligible(rt: Runtime, order: Mapping[Any, Any], now: datetime) -> Reason 
     return None
 
 
-def _choose(rt: Runtime, page: Page) -> tuple[tuple[Candidate, Product, PriceBlock] | None, list[dict[str, Any]]]:
-    """The first candidate that passes every filter, and all candidates with what filtered them."""
+def _choose(
+    rt: Runtime, page: Page, *, placement: str
+) -> tuple[tuple[Candidate, Product, PriceBlock, float] | None, list[dict[str, Any]]]:
+    """One of the candidates that pass every filter, with its propensity; and all candidates with what filtered them."""
     bought = {line["sku"] for line in page.order["lines"]}
     total = Money(page.order["total_minor"], page.order["currency"])
-    chosen: tuple[Candidate, Product, PriceBlock] | None = None
+    passed: list[tuple[int, Eligible, Product, PriceBlock]] = []
     log: list[dict[str, Any]] = []
-    for entry in page.order["candidates"]:
+    for place, entry in enumerate(page.order["candidates"]):
         product = page.products.get(entry["sku"])
         refused = _filtered(rt, product, bought=bought, total=total)
         log.append(entry | {"filtered": refused})
-        if chosen is None and not refused and product is not None:
-            chosen = Candidate(**entry), product, price_of(product, discount_percent=rt.settings.discount_percent)
-    return chosen, log
+        if not refused and product is not None:
+            price = price_of(product, discount_percent=rt.settings.discount_percent)
+            passed.append((place, _eligible(Candidate(**entry), product, price, total), product, price))
+    if not passed:
+        return None, log
+    offers = [offer for _, offer, _, _ in passed]
+    pick = rt.acceptance.pick(
+        offers,
+        order_ref=page.order["order_ref"],
+        placement=placement,
+        step=STEP,
+        dial=rt.settings.profit_dial,
+        explore=rt.settings.explore,
+    )
+    for i, (place, offer, _, _) in enumerate(passed):
+        log[place] |= _weighed(offer, pick, i)
+    _, offer, product, price = passed[pick.position]
+    return (offer.candidate, product, price, pick.propensities[pick.position]), log
+
+
+def _eligible(candidate: Candidate, product: Product, price: PriceBlock, total: Money) -> Eligible:
+    earned = None if product.cost is None else (price.total - product.cost).minor_units
+    return Eligible(
+        candidate=candidate,
+        price_ratio=price.total.minor_units / total.minor_units,
+        discount=price.discount.minor_units / price.item.minor_units,
+        category=product.category or "",
+        margin_minor=earned,
+    )
+
+
+def _weighed(offer: Eligible, pick: Pick, i: int) -> dict[str, Any]:
+    """What the choice saw of an offer: from this, and only this, another choice can be learned and judged later."""
+    return {
+        "price_ratio": offer.price_ratio,
+        "discount": offer.discount,
+        "category": offer.category,
+        "margin": offer.margin_minor,
+        "chance": pick.chances[i] if pick.chances else None,
+        "propensity": pick.propensities[i],
+    }
 
 
 def _filtered(rt: Runtime, product: Product | None, *, bought: set[str], total: Money) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from flask_encore.config import Settings
 from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
-from flask_encore.domain.ports import Clock, Gateway, Ranker, Trainer
+from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
 from flask_encore.services.lanes import Lanes
 from flask_encore.store.database import Database
 
@@ -67,6 +67,7 @@ class Runtime:
     gateway: Gateway | None
     ranker: Ranker
     trainer: Trainer
+    acceptance: Acceptance
     clock: Clock
     publish: Callable[[ChargeEvent], None]
     wake: Callable[[], None]

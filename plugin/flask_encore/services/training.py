@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flask_encore.domain.training import KeptRates, TrainingReport
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.store import catalog, events, history, trainings
+from flask_encore.store import catalog, decisions, events, history, trainings
 
 #: Names the last training, begun or ended, among the heartbeats.
 TRAINED = "train"
@@ -28,6 +29,9 @@ def train(rt: Runtime, *, force: bool = False, progress: Callable[[float], None]
         report = rt.trainer.train(
             history.training_lines(connection), assortment=assortment, now=now, force=force, progress=progress
         )
+    with rt.db.stream() as connection:
+        shown = decisions.answered(connection, account=rt.account, now=now)
+        report = replace(report, acceptance=rt.acceptance.learn(shown, dial=rt.settings.profit_dial, now=now))
     if report.doubt:
         done = "was put live all the same" if report.version else "is not put live"
         logger.warning("the trained model %s: %s", done, report.doubt)

@@ -18,7 +18,6 @@ import click
 
 from encore_recommender.baskets import BadBaskets
 from encore_recommender.bounds import BadBounds
-from encore_recommender.headers import Unreadable
 from encore_recommender.lines import Lines
 from encore_recommender.persistence import ModelRefused
 
@@ -71,7 +70,7 @@ class Sentences(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (Unreadable, BadBaskets, ModelRefused) as error:
+        except (BadBaskets, ModelRefused) as error:
             raise BadData(str(error)) from error
         except BadBounds as error:
             raise click.UsageError(str(error)) from error

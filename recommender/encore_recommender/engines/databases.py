@@ -214,7 +214,7 @@ def local_spark() -> Any:
             "counting on Spark needs pyspark: pip install 'flask-encore[spark,parquet]'"
         ) from None
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise RuntimeError("Spark needs Java 17: install openjdk-17-jre-headless, or set JAVA_HOME")
+        raise RuntimeError("Spark needs Java 17 or newer: install default-jre-headless, or set JAVA_HOME")
     settings = {"spark.ui.enabled": "false", "spark.sql.session.timeZone": "UTC"}
     builder = SparkSession.builder.appName("encore-recommender")
     for key, value in settings.items():
@@ -251,8 +251,9 @@ def _filled(column: Any) -> NDArray[Any]:
     """NULL becomes NaN among numbers and None among texts."""
     if not np.ma.is_masked(column):
         return np.asarray(column)
-    is_text = column.dtype.kind == "O"
-    return np.ma.filled(column if is_text else column.astype(np.float64), None if is_text else np.nan)
+    values: NDArray[Any] = column.data.astype(object if column.dtype.kind == "O" else np.float64)
+    values[column.mask] = None if column.dtype.kind == "O" else np.nan
+    return values
 
 
 def _declared(values: NDArray[Any]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from encore_recommender import tuning
+from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Evidence, score, trend_of
 from encore_recommender.cooccurrence import runs
 from encore_recommender.copurchase import CoPurchaseRecommender
@@ -50,6 +51,8 @@ class Fitted:
     last_order_at: float | None
     parameters: Mapping[str, Any]
     """For a manifest."""
+    newest: Baskets
+    """The newest orders, as many as tuning looks at: enough to judge the method on."""
 
 
 def fit(
@@ -99,8 +102,9 @@ def fit(
             memory_mb=memory_mb // 2,
             progress=progress,
         )
-        choice = chosen.choice or (_choose(where, opened, chosen) if chosen.tune else Choice())
-    return _fitted(chosen, opened, counted, choice)
+        newest = sources.newest(where, opened, orders=tuning.ORDERS_FOR_CHOICE, max_lines=chosen.max_lines)
+    choice = chosen.choice or (clone(chosen).fit(newest).choice_ if chosen.tune else Choice())
+    return _fitted(chosen, opened, counted, choice, newest)
 
 
 def evidence_of(counted: Counted, n_items: int) -> Evidence:
@@ -150,14 +154,9 @@ def _both(pairs: NDArray[Any], unit: float) -> list[PairBlock]:
     ]
 
 
-def _choose(engine: FileEngine, opened: Opened, estimator: CoPurchaseRecommender) -> Choice:
-    """The blends that the newest orders ask for: a fit in memory of so many orders as tuning looks at anyway."""
-    orders = sources.newest(engine, opened, orders=tuning.ORDERS_FOR_CHOICE, max_lines=estimator.max_lines)
-    choice: Choice = clone(estimator).fit(orders).choice_
-    return choice
-
-
-def _fitted(estimator: CoPurchaseRecommender, opened: Opened, counted: Counted, choice: Choice) -> Fitted:
+def _fitted(
+    estimator: CoPurchaseRecommender, opened: Opened, counted: Counted, choice: Choice, newest: Baskets
+) -> Fitted:
     sold = [opened.skus[product] for product in counted.product.tolist()]
     category = opened.described["category"]
     skus = [*sold, *sorted(set(category).difference(sold))]
@@ -188,6 +187,7 @@ def _fitted(estimator: CoPurchaseRecommender, opened: Opened, counted: Counted, 
         first_order_at=counted.first_at if has_times else None,
         last_order_at=counted.last_at if has_times else None,
         parameters={**{name: getattr(estimator, name) for name in names}, "blends": choice.as_dict()},
+        newest=newest,
     )
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -167,12 +168,14 @@ def test_answers_impressions_and_margins_must_be_equally_many() -> None:
 
 def test_a_saved_scorecard_comes_back_to_the_last_bit(learned: AcceptanceModel, tmp_path: Path) -> None:
     path = tmp_path / "models" / "acceptance.json"
-    version = save(learned.scorecard_, path, created_at=NOW, metrics={"calibration_error": 0.004})
+    card = replace(learned.scorecard_, seen={"mug": (40, 3)})
+    version = save(card, path, created_at=NOW, metrics={"calibration_error": 0.004})
     loaded = load(path)
     offers, _, _ = shown(500, seed=5)
     assert version == loaded.version
     assert version.startswith("20260301T020000Z-")
     assert loaded.impressions == 20_000
+    assert loaded == replace(card, version=version)
     assert loaded.probabilities(offers) == learned.scorecard_.probabilities(offers)
     assert [file.name for file in path.parent.iterdir()] == ["acceptance.json"]
 
@@ -213,6 +216,9 @@ def hostile(path: Path, **content: Any) -> None:
         ({"weights": {"discount": "1.0"}}, "has a number that is none"),
         ({"labels": {"kind": ["popularity"]}}, "has labels without points"),
         ({"others": []}, "has others that are not ours"),
+        ({"seen": {"mug": [1, 2]}}, "has seen what cannot be"),
+        ({"seen": {"mug": [1.0, 0.0]}}, "has seen what cannot be"),
+        ({"seen": None}, "does not say what was seen"),
         ({"impressions": -1}, "does not say what it was learned from"),
     ],
 )

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from conftest import skip
 from numpy.typing import NDArray
 
-from encore_recommender import Baskets
+from encore_recommender import Baskets, CoPurchaseModel, CoPurchaseRecommender
 from encore_recommender.counting import count_pairs
-from encore_recommender.engines import counts
-from encore_recommender.engines.databases import Database, DuckDB, Engine, Spark
+from encore_recommender.engines import counts, fit
+from encore_recommender.engines.databases import Database, DuckDB, Engine
+from encore_recommender.engines.parts import OtherPlan, Progress
+from encore_recommender.neighbours import SIZES
 
 Row = tuple[str, str, int, str | None, float | None, bool]
 """Order, SKU, quantity, customer, Unix time, sold by an offer."""
@@ -31,44 +37,44 @@ HISTORY = Path(
 )
 
 
-@pytest.fixture(scope="session")
-def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One local Spark for all tests: starting it takes ten seconds."""
-    try:
+@pytest.fixture
+def spark(tmp_path: Path) -> Iterator[Any]:
+    """A Spark session on this machine, with as little machinery as it takes."""
+    if importlib.util.find_spec("pyspark") is None:
+        skip("pyspark is missing: make .venv/.spark")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        skip("Java is missing: install default-jre-headless")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pyspark's own, about the pandas beside it
         from pyspark.sql import SparkSession
-    except ModuleNotFoundError:
-        skip("pyspark is missing: make .venv/.measures")
-    if shutil.which("java") is None:
-        skip("Java is missing: install openjdk-17-jre-headless")
-    folder = tmp_path_factory.mktemp("spark")
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.warehouse.dir", str(folder))
-        .config("spark.local.dir", str(folder))
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+
+        builder = SparkSession.builder.master("local[1]")
+        for key, value in {
+            "spark.ui.enabled": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            "spark.driver.memory": "512m",
+            "spark.local.dir": str(tmp_path),
+            "spark.log.level": "ERROR",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.shuffle.partitions": "1",
+            "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
+        }.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        yield session
+        session.stop()
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.postgresql),
-        "duckdb",
-        pytest.param("spark", marks=pytest.mark.long),
-    ]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql), "duckdb"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Each of the four, empty."""
+    """Each of the three that start at once, empty."""
     if request.param == "sqlite":
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection:
             yield Database(connection, placeholder="?")
-        connection.close()
     elif request.param == "postgresql":
         import psycopg
 
@@ -76,12 +82,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         with psycopg.connect(server) as connection:
             yield Database(connection, placeholder="%s")
             connection.rollback()
-    elif request.param == "duckdb":
+    else:
         duckdb = DuckDB(tmp_path / "duckdb", memory_mb=500, threads=1)
         yield duckdb
         duckdb.close()
-    else:
-        yield Spark(request.getfixturevalue("spark_session"), tmp_path / "spark")
 
 
 def in_memory(baskets: Baskets, *, max_lines: int = 500) -> tuple[list[str], NDArray[Any]]:
@@ -188,3 +192,132 @@ def test_every_engine_keeps_the_same_strongest_pairs(engine: Engine, tmp_path: P
     expected = np.sort(every[best_first][place < 3], order=["item", "other"])
     assert len(expected) == 3 * len(skus)
     assert np.array_equal(pairs, expected)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """The hard history as a shop exports it, with rows that are no sales."""
+    file = tmp_path / "orders.csv"
+    with file.open("w", newline="") as handle:
+        written = csv.writer(handle)
+        written.writerow(["Order ID", "SKU", "Quantity", "Date", "Upsell", "Category"])
+        for order, sku, quantity, _, at, upsell in hard_rows():
+            when = "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+            written.writerow([order, sku, quantity, when, "yes" if upsell else "", f"c{len(sku)}"])
+        written.writerow(["o1", "p1", -1, "", "", ""])
+        written.writerow(["o1", "POSTAGE", 1, "", "", ""])
+        written.writerow(["o2", "p2", "many", "", "", ""])
+    return file
+
+
+def same_model(one: CoPurchaseModel, other: CoPurchaseModel) -> bool:
+    """To the last bit."""
+    return one.skus == other.skus and all(
+        np.array_equal(getattr(one.tables[size], part), getattr(other.tables[size], part))
+        for size in SIZES
+        for part in ("start", "items", "weights", "together")
+    )
+
+
+def test_a_fit_on_duckdb_is_the_fit_in_memory_to_the_last_bit(history: Path, tmp_path: Path) -> None:
+    fitted = fit([history], workdir=tmp_path / "work", memory_mb=500, estimator=CoPurchaseRecommender(max_lines=12))
+    expected = CoPurchaseRecommender(max_lines=12).fit(
+        Baskets.from_rows(hard_rows(), categories=fitted.opened.described["category"])
+    )
+    assert fitted.choice == expected.choice_
+    assert same_model(fitted.model, expected.model_)
+    assert fitted.n_orders == expected.n_orders_
+    assert fitted.orders_left_out == expected.orders_left_out_ > 0
+    assert fitted.model.recommend(["p1"], k=3) == expected.recommend(["p1"], k=3)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_spark_gives_the_counts_and_the_model_of_memory(history: Path, tmp_path: Path, spark: Any) -> None:
+    estimator = CoPurchaseRecommender(max_lines=12, tune=False)
+    fitted = fit([history], engine="spark", workdir=tmp_path / "work", estimator=estimator, session=spark)
+    baskets = Baskets.from_rows(hard_rows(), categories=fitted.opened.described["category"])
+    skus, expected = in_memory(baskets, max_lines=12)
+    assert list(fitted.model.skus) == skus
+    assert np.array_equal(np.load(tmp_path / "work" / "pairs" / "part-00000.npy"), expected)
+    assert same_model(fitted.model, estimator.fit(baskets).model_)
+
+
+def test_rows_that_are_no_sales_are_counted_by_reason(history: Path, tmp_path: Path) -> None:
+    opened = fit([history], workdir=tmp_path / "work", estimator=CoPurchaseRecommender(tune=False)).opened
+    assert opened.rows == len(hard_rows()) + 3
+    assert opened.kept == len(hard_rows())
+    assert opened.left_out == {"quantity below zero, a return": 1, "postage": 1, "quantity is not a number": 1}
+
+
+def test_a_count_that_was_stopped_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    rows = hard_rows()
+    whole = counted_in_parts(rows, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        counted_in_parts(rows, tmp_path / "stopped", stop_after=2)
+    finished = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "stopped").glob("part-*.npy")}
+    assert sorted(finished) == ["part-00000.npy", "part-00001.npy"]
+
+    told: list[Progress] = []
+    resumed = counted_in_parts(rows, tmp_path / "stopped", progress=told.append)
+
+    assert 0.0 < told[0].share < 1.0 == told[-1].share
+    assert {name: (tmp_path / "stopped" / name).stat().st_mtime_ns for name in finished} == finished
+    assert [file.read_bytes() for file in resumed] == [file.read_bytes() for file in whole]
+    assert len(whole) > 4
+
+
+def test_a_part_that_was_damaged_is_counted_again(tmp_path: Path) -> None:
+    rows = hard_rows()
+    whole = [file.read_bytes() for file in counted_in_parts(rows, tmp_path)]
+    file = tmp_path / "part-00001.npy"
+    file.write_bytes(whole[1][:-1] + bytes([whole[1][-1] ^ 1]))
+    assert [file.read_bytes() for file in counted_in_parts(rows, tmp_path)] == whole
+
+
+def test_parts_of_another_count_are_refused_and_left_alone(tmp_path: Path) -> None:
+    before = [file.read_bytes() for file in counted_in_parts(hard_rows(), tmp_path)]
+    with pytest.raises(OtherPlan, match="choose an empty folder, or delete it"):
+        counted_in_parts(hard_rows(), tmp_path, max_lines=3)
+    assert [file.read_bytes() for file in sorted(tmp_path.glob("part-*.npy"))] == before
+
+
+def test_progress_tells_the_rate_and_the_time_left() -> None:
+    told = Progress(done=300, total=1_000, seconds=10.0, seconds_left=70.0, step="counting pairs")
+    assert told.sentence() == "counting pairs: 30%, 10 pairs a second, 70 s left"
+
+
+def test_an_engine_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no engine 'hadoop': duckdb counts on this machine, spark on many"):
+        fit([tmp_path / "orders.csv"], engine="hadoop", workdir=tmp_path)
+
+
+class Stopped(Exception):
+    """As if the power went."""
+
+
+def counted_in_parts(
+    rows: list[Row],
+    folder: Path,
+    *,
+    stop_after: int | None = None,
+    max_lines: int = 12,
+    progress: Callable[[Progress], None] = lambda told: None,
+) -> list[Path]:
+    """The files of a count in parts of some thousand pairs, stopped in the middle of a part if asked."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        engine = Database(connection, placeholder="?")
+        engine.load("lines", numbered(rows, Baskets.from_rows(rows)))
+        fetch, parts = engine.fetch, 0
+
+        def fetch_until_stopped(select: str) -> dict[str, NDArray[Any]]:
+            nonlocal parts
+            parts += "ranked" in select
+            if stop_after is not None and parts > stop_after:
+                raise Stopped
+            return fetch(select)
+
+        engine.fetch = fetch_until_stopped  # type: ignore[method-assign]
+        with patch.object(counts, "BYTES_PER_PAIR", 2_000):
+            found = counts.count(engine, folder, max_lines=max_lines, memory_mb=1, progress=progress)
+        return found.files

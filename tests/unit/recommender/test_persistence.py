@@ -158,6 +158,17 @@ def test_the_newest_save_is_live_and_two_older_models_are_kept(root: Path, break
     assert sorted(path.name for path in root.iterdir()) == [CURRENT, *(f"model-{v}" for v in versions[1:])]
 
 
+def test_what_a_model_replaces_goes_and_takes_no_place_among_the_older_ones(root: Path, breakfast: Baskets) -> None:
+    model = CoPurchaseRecommender().fit(breakfast).model_
+    versions = [save(model, root, about=Provenance(created_at=NOON + timedelta(days=day))) for day in (1, 2, 3)]
+    for day in (4, 5, 6):
+        about = Provenance(created_at=NOON + timedelta(days=day))
+        versions.append(save(model, root, about=about, replaces=versions[-1] if day > 4 else ""))
+    assert load(root).version == versions[-1]
+    kept = [versions[1], versions[2], versions[-1]]
+    assert sorted(path.name for path in root.iterdir()) == [CURRENT, *(f"model-{v}" for v in kept)]
+
+
 @pytest.mark.parametrize("step", ["rename", "replace"])
 def test_a_save_that_fails_leaves_the_live_model_and_no_debris(
     root: Path, breakfast: Baskets, monkeypatch: pytest.MonkeyPatch, step: str
@@ -294,7 +305,7 @@ HOSTILE: list[tuple[str, Callable[[Path], bytes], str]] = [
     ("weights_few", lambda root: changed(root, "weights_few", lambda a: a.fill(np.inf)), "not a number"),
     ("weights_few", lambda root: changed(root, "weights_few", lambda a: a.fill(-np.inf)), "not a number"),
     ("weights_many", lambda root: changed(root, "weights_many", lambda a: a.put(0, -np.nan)), "not a number"),
-    ("weights_one", lambda root: changed(root, "weights_one", lambda a: a.fill(-1)), "below 0"),
+    ("weights_one", lambda root: changed(root, "weights_one", lambda a: a.fill(-1)), "below 0 that must not be"),
     ("weights_one", lambda root: npy(np.ones(1, dtype=np.float16)), "neighbour lists of unequal length"),
     ("together", lambda root: npy(np.ones(1, dtype=np.uint16)), "neighbour lists of unequal length"),
     ("together", lambda root: changed(root, "together", lambda a: a.fill(7)), "more orders with two products"),

@@ -18,6 +18,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from encore_recommender.baskets import Baskets
 from encore_recommender.headers import FIELDS, Unreadable
@@ -300,7 +302,7 @@ def test_a_field_of_a_megabyte_is_read_and_a_reference_of_that_length_is_bad() -
 
 
 def test_cells_too_many_that_are_blank_are_forgiven() -> None:
-    assert pairs(lines("order,sku\n1,a,,\n")) == [("1", "a")]
+    assert pairs(lines("order,sku\n1,a,,\n2,b\n")) == [("1", "a"), ("2", "b")]
 
 
 def test_columns_can_be_named_and_left_out() -> None:
@@ -491,6 +493,47 @@ def test_plain_rows_need_names() -> None:
         read_sql([(1, "a"), (2,)], names=["order", "sku"])
     with pytest.raises(Unreadable, match="the sku has a value that is not a single one"):
         read_sql([(1, ["a"])], names=["order", "sku"])
+
+
+def test_half_a_character_is_a_bad_cell() -> None:
+    found = read_sql([("1", "a"), ("2", "\ud800")], names=["order", "sku"])
+    assert (pairs(found), left_out(found)) == ([("1", "a")], {"sku holds half a character": 1})
+
+
+PIECES = [*'",;\n\r\0\t 1-.é$\u2028', "order", "sku", "2024-01-01", "C1"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+def test_any_text_is_read_or_refused_and_every_row_accounted_for(text: str) -> None:
+    for head in ("", "order,sku,quantity,time,unit_price\n"):
+        try:
+            report = lines(head + text).report
+        except Unreadable:
+            continue
+        assert report.rows == report.kept + report.bad_rows + report.no_sale_rows
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["a", "1", None, float("nan"), float("inf"), True, b"\xff", pd.NA, pd.NaT, 10**30, 1j, "\ud800", ()]
+    ),
+    st.text(max_size=3),
+    st.dates(),
+    st.datetimes(),
+    st.decimals(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS, CELLS, CELLS), max_size=4))
+def test_any_values_are_read_or_refused_and_every_row_accounted_for(rows: list[tuple[object, ...]]) -> None:
+    try:
+        found = read_sql(rows, names=["order", "sku", "quantity", "time", "unit_price", "customer"])
+    except Unreadable:
+        return
+    assert len(rows) == found.report.kept + found.report.bad_rows + found.report.no_sale_rows
+    assert Baskets.from_lines(found).n_lines <= found.report.kept
 
 
 def test_every_source_gives_the_same_baskets(tmp_path: Path) -> None:
