@@ -321,8 +321,8 @@ def trend_of(
     each = lately / max(orders, 1)
     # Two recent orders more or less say nothing about fashion.
     calm = max(2.0 * each, float(np.finfo(np.float64).tiny))
-    trend: NDArray[np.float64] = np.round(np.log((recent + calm) / (orders_with * each + calm)), 9)
-    return trend
+    odds: NDArray[np.float64] = (recent + calm) / (orders_with * each + calm)
+    return np.round(np.log(odds), 9).astype(np.float64)
 
 
 def _trend(baskets: Baskets, item_of_sku: NDArray[np.int64], orders_with: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -15,13 +15,13 @@ from encore_recommender import evaluation, tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Pairs, score_pairs
 from encore_recommender.bounds import Bounds
+from encore_recommender.catalogue import Catalogue
 from encore_recommender.counting import PairCounts
 from encore_recommender.dense import DenseScores, DenseView
 from encore_recommender.explanations import Explanation
 from encore_recommender.ledger import Ledger
 from encore_recommender.model import CoPurchaseModel, Recommendations
 from encore_recommender.neighbours import SIZES, Neighbours
-from encore_recommender.substitutes import families
 from encore_recommender.tuning import Choice
 
 #: Large baskets add up longer lists: so many pairs in the table, 12 bytes each, where `top_k` a product are fewer.
@@ -123,14 +123,14 @@ class CoPurchaseRecommender(BaseEstimator):
         if choice is None:
             choice = self._choose(counted, lambda share: report(0.7 * share)) if self.tune else Choice()
         ledger = Ledger.of(counted).counted()
-        catalogue = _Catalogue(ledger.orders)
+        catalogue = Catalogue.of(ledger.orders)
         pairs = self._pairs(ledger.orders, catalogue, counted=ledger.layers[0])
         self.choice_: Choice = choice
         self.dense_ = DenseScores.of(pairs, catalogue.skus[: min(catalogue.n_sold, self.dense_items)])
         self.orders_left_out_: int = orders.n_orders - counted.n_orders
         self.orders_repeated_: int = 0
         self._learned(ledger, catalogue, matrix=not isinstance(baskets, Baskets))
-        self._model = catalogue.model(self._tables(pairs, choice), choice)
+        self._model = catalogue.model(tables(pairs, choice, top_k=self.top_k), choice)
         report(1.0)
         return self
 
@@ -165,7 +165,7 @@ class CoPurchaseRecommender(BaseEstimator):
             self.orders_left_out_ = self.orders_repeated_ = 0
         self.orders_left_out_ += orders.n_orders - counted.n_orders
         self.orders_repeated_ += before.orders.n_orders + counted.n_orders - ledger.orders.n_orders
-        self._learned(ledger, _Catalogue(ledger.orders), matrix=not isinstance(baskets, Baskets))
+        self._learned(ledger, Catalogue.of(ledger.orders), matrix=not isinstance(baskets, Baskets))
         return self
 
     def forget(self, order_refs: Iterable[str]) -> CoPurchaseRecommender:
@@ -182,7 +182,7 @@ class CoPurchaseRecommender(BaseEstimator):
         check_is_fitted(self, "ledger_")
         ledger = self.ledger_.minus(order_refs)
         if ledger is not self.ledger_:
-            self._learned(ledger, _Catalogue(ledger.orders), matrix=False)
+            self._learned(ledger, Catalogue.of(ledger.orders), matrix=False)
         return self
 
     def going_on(
@@ -191,7 +191,7 @@ class CoPurchaseRecommender(BaseEstimator):
         """Take over what another estimator learned; see `learned.restore`."""
         self.choice_, self.dense_ = choice, dense
         self.orders_left_out_, self.orders_repeated_ = left_out, repeated
-        self._learned(ledger, _Catalogue(ledger.orders), matrix=False)
+        self._learned(ledger, Catalogue.of(ledger.orders), matrix=False)
         return self
 
     @property
@@ -203,11 +203,11 @@ class CoPurchaseRecommender(BaseEstimator):
         """
         if self._model is None:
             ledger = self.ledger_.counted()
-            catalogue = _Catalogue(ledger.orders)
+            catalogue = Catalogue.of(ledger.orders)
             dense = self.dense_.seen_from(catalogue.skus)
             pairs = self._pairs(ledger.orders, catalogue, counted=ledger.layers[0], dense=dense)
             self.ledger_ = ledger
-            self._model = catalogue.model(self._tables(pairs, self.choice_), self.choice_)
+            self._model = catalogue.model(tables(pairs, self.choice_, top_k=self.top_k), self.choice_)
         return self._model
 
     def recommend(
@@ -275,7 +275,7 @@ class CoPurchaseRecommender(BaseEstimator):
             raise
         return Baskets.from_matrix(matrix, skus=getattr(self, "feature_names_in_", None))
 
-    def _learned(self, ledger: Ledger, catalogue: _Catalogue, *, matrix: bool) -> None:
+    def _learned(self, ledger: Ledger, catalogue: Catalogue, *, matrix: bool) -> None:
         self.ledger_ = ledger
         self._model = None
         self.n_orders_: int = ledger.orders.n_orders
@@ -289,7 +289,7 @@ class CoPurchaseRecommender(BaseEstimator):
         taught, asked = tuning.split_for_choice(baskets)
         if int(np.count_nonzero(asked.sizes >= 2)) * tuning.ROUNDS < tuning.ENOUGH_QUERIES:
             return Choice()
-        catalogue = _Catalogue(taught)
+        catalogue = Catalogue.of(taught)
         pairs = self._pairs(taught, catalogue)
         progress(0.5)
         return tuning.choose(
@@ -305,7 +305,7 @@ class CoPurchaseRecommender(BaseEstimator):
     def _pairs(
         self,
         baskets: Baskets,
-        catalogue: _Catalogue,
+        catalogue: Catalogue,
         *,
         counted: PairCounts | None = None,
         dense: Sequence[DenseView] | None = None,
@@ -321,53 +321,22 @@ class CoPurchaseRecommender(BaseEstimator):
             dense=dense,
         )
 
-    def _tables(self, pairs: Pairs, choice: Choice) -> dict[str, Neighbours]:
-        longer = min(PAIRS_OF_LARGE_BASKETS, LONGER_LISTS * self.top_k * (len(pairs.start) - 1))
-        return {
-            size: pairs.neighbours(
-                choice.blends[size],
-                top_k=self.top_k,
-                against=size != "one",
-                besides=longer if size == "many" else 0,
-            )
-            for size in SIZES
-        }
 
+def tables(pairs: Pairs, choice: Choice, *, top_k: int) -> dict[str, Neighbours]:
+    """The lists to serve, per size of basket.
 
-class _Catalogue:
-    """The products of some baskets in model order: most orders first, then by SKU; never bought ones last."""
-
-    def __init__(self, baskets: Baskets) -> None:
-        bought = np.bincount(baskets.items, minlength=len(baskets.skus))
-        sold = np.flatnonzero(bought)
-        by_name = sorted(sold.tolist(), key=baskets.skus.__getitem__)
-        ranked = np.array(by_name, dtype=np.int64)[np.argsort(-bought[by_name], kind="stable")]
-        skus = [baskets.skus[i] for i in ranked.tolist()]
-        unsold = sorted(set(baskets.categories).difference(skus))
-        self.orders = baskets.n_orders
-        self.n_sold = len(ranked)
-        self.skus = tuple(skus + unsold)
-        self.orders_with: NDArray[np.int64] = np.concatenate([bought[ranked], np.zeros(len(unsold), dtype=np.int64)])
-        self.item_of_sku = np.zeros(len(baskets.skus), dtype=np.int64)
-        self.item_of_sku[ranked] = np.arange(len(ranked))
-        self.categories = tuple(sorted({baskets.categories[s] for s in self.skus if s in baskets.categories}))
-        index = {name: i for i, name in enumerate(self.categories)}
-        codes = [index[baskets.categories[s]] if s in baskets.categories else -1 for s in self.skus]
-        self.category_of = np.asarray(codes, dtype=np.int32)
-        self.titles, self.parents = baskets.titles, baskets.parents
-
-    def model(self, tables: dict[str, Neighbours], choice: Choice) -> CoPurchaseModel:
-        return CoPurchaseModel(
-            skus=self.skus,
-            orders=self.orders,
-            orders_with=self.orders_with,
-            tables=tables,
-            memories=choice.memories,
-            calibrations=choice.calibrations,
-            categories=self.categories,
-            category_of=self.category_of,
-            family_of=families(self.skus, titles=self.titles, parents=self.parents),
+    Args:
+        pairs: Scored.
+        choice: How to blend.
+        top_k: Neighbours per product.
+    """
+    longer = min(PAIRS_OF_LARGE_BASKETS, LONGER_LISTS * top_k * (len(pairs.start) - 1))
+    return {
+        size: pairs.neighbours(
+            choice.blends[size], top_k=top_k, against=size != "one", besides=longer if size == "many" else 0
         )
+        for size in SIZES
+    }
 
 
 def _silent(share: float) -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Blend
 from encore_recommender.copurchase import CoPurchaseRecommender
-from encore_recommender.dense import DENSE_SCORES, DenseScores
+from encore_recommender.dense import DenseScores
 from encore_recommender.ledger import Ledger
 from encore_recommender.model import Calibration, Memory
 from encore_recommender.neighbours import SIZES
@@ -85,8 +85,11 @@ def save(estimator: CoPurchaseRecommender, path: Path) -> None:
         "dense_values": dense.values.ravel(),
     }
     members = {NAMES: json.dumps(names).encode(), **{f"{name}.npy": _npy(name, arrays[name]) for name in ARRAYS}}
-    parameters = estimator.get_params()
-    del parameters["choice"]
+    parameters = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in estimator.get_params().items()
+        if name != "choice"
+    }
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -227,9 +230,10 @@ def _dense(path: Path, names: Mapping[str, Any], arrays: Mapping[str, NDArray[An
     skus = _skus(path, names["dense_skus"])
     start, columns, values = arrays["dense_start"], arrays["dense_columns"], arrays["dense_values"]
     _check_lists(path, start, columns, rows=len(skus), columns=len(skus))
-    if len(values) != len(DENSE_SCORES) * len(columns) or not np.isfinite(values).all():
+    scores = len(DenseScores.none().values)
+    if len(values) != scores * len(columns) or not np.isfinite(values).all():
         _refuse(path, "has scores that are not numbers")
-    return DenseScores(skus=skus, start=start, columns=columns, values=values.reshape(len(DENSE_SCORES), len(columns)))
+    return DenseScores(skus=skus, start=start, columns=columns, values=values.reshape(scores, len(columns)))
 
 
 def _check_lists(path: Path, start: NDArray[Any], entries: NDArray[Any], *, rows: int, columns: int) -> None:

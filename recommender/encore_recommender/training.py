@@ -18,12 +18,13 @@ from encore_recommender.evaluation import Query, best_sellers, measure, split
 from encore_recommender.exams import CONTEXTS, Interval, exam, taught_products, without_history
 from encore_recommender.judging import Verdict, judge
 from encore_recommender.persistence import Provenance
+from encore_recommender.tuning import Choice
 
 Progress = Callable[[str, float], None]
 """Told the stage, in words, and the finished share of the whole, 0 to 1, never falling."""
 
-#: Where the time goes, roughly: choosing and learning on the earlier orders, judging, learning from all of them.
-_TRIED, _JUDGED = 0.7, 0.8
+#: Where the time goes, roughly: choosing, learning and judging on a part of the orders, then learning from all.
+_JUDGED = 0.8
 
 #: A learning curve doubles the orders from point to point and has so many points at most.
 CURVE_POINTS = 7
@@ -69,15 +70,39 @@ def train(baskets: Baskets, estimator: CoPurchaseRecommender, *, progress: Progr
         progress: See `Progress`.
     """
     tell = progress or _silent
-    taught, held_out = split(baskets.without_upsell())
-    trial = _like(estimator)
-    trial.fit(taught, progress=lambda share: tell("choosing how to blend", _TRIED * share))
-    tell("judging", _TRIED)
-    metrics, verdict = _judged(trial, baskets, taught, held_out)
+    choice, metrics, verdict = judged(baskets, estimator, progress=_part(tell, "choosing how to blend", 0.0, _JUDGED))
     tell("learning from all orders", _JUDGED)
-    final = _like(estimator, choice=trial.choice_)
+    final = _like(estimator, choice=choice)
     final.fit(baskets, progress=lambda share: tell("learning from all orders", _JUDGED + (1.0 - _JUDGED) * share))
     return Trained(estimator=final, metrics=metrics, verdict=verdict, baskets=baskets)
+
+
+def judged(
+    baskets: Baskets, estimator: CoPurchaseRecommender, *, progress: Callable[[float], None] | None = None
+) -> tuple[Choice, dict[str, dict[str, float]], Verdict]:
+    """How well the method does on the newest fifth of the orders when it has learned from the others alone.
+
+    Args:
+        baskets: The order history.
+        estimator: Gives the parameters; not fitted itself.
+        progress: Told the finished share, 0 to 1.
+
+    Returns:
+        The settings it chose; per context, and for best-sellers in it, `evaluation.Quality` as plain values; and
+        whether it may go live, by its answers in both contexts together.
+    """
+    taught, held_out = split(baskets.without_upsell())
+    trial = _like(estimator).fit(taught, progress=progress)
+    popular, known = best_sellers(taught), taught_products(taught)
+    found: dict[str, dict[str, float]] = {}
+    asked: list[Query] = []
+    for name, context in CONTEXTS.items():
+        questions = exam(held_out, context=context, seed=trial.random_state).queries
+        found[name] = measure(trial.model_.ids, questions, taught=known).as_dict()
+        found[f"{name}_popularity"] = measure(popular, questions, taught=known).as_dict()
+        asked += questions
+    pairs = int(np.count_nonzero(baskets.without_upsell().sizes >= 2))
+    return trial.choice_, found, judge(trial.model_.ids, popular, asked, baskets=pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,21 +160,6 @@ def curve_sizes(orders: int) -> list[int]:
 def _like(estimator: CoPurchaseRecommender, **parameters: Any) -> CoPurchaseRecommender:
     """Another with the same parameters but for those given, not fitted."""
     return CoPurchaseRecommender(**{**estimator.get_params(), **parameters})
-
-
-def _judged(
-    trial: CoPurchaseRecommender, baskets: Baskets, taught: Baskets, held_out: Baskets
-) -> tuple[dict[str, dict[str, float]], Verdict]:
-    popular, known = best_sellers(taught), taught_products(taught)
-    found: dict[str, dict[str, float]] = {}
-    asked: list[Query] = []
-    for name, context in CONTEXTS.items():
-        questions = exam(held_out, context=context, seed=trial.random_state).queries
-        found[name] = measure(trial.model_.ids, questions, taught=known).as_dict()
-        found[f"{name}_popularity"] = measure(popular, questions, taught=known).as_dict()
-        asked += questions
-    pairs = int(np.count_nonzero(baskets.without_upsell().sizes >= 2))
-    return found, judge(trial.model_.ids, popular, asked, baskets=pairs)
 
 
 def _part(tell: Progress, stage: str, done: float, weight: float) -> Callable[[float], None]:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,11 @@ from encore_recommender import CoPurchaseRecommender, load
 from encore_recommender.baskets import Baskets
 from encore_recommender.cli import cli
 from encore_recommender.contest import PEERS
+from encore_recommender.exams import Interval
 from encore_recommender.persistence import open_model
+from encore_recommender.plotting import draw
 from encore_recommender.tables import table
+from encore_recommender.training import CurvePoint
 
 PROGRAM = [sys.executable, "-c", "from encore_recommender.cli import main; main()"]
 HEADER = "order_id,sku,timestamp,customer_id,unit_price,category\n"
@@ -100,6 +104,38 @@ def test_fit_teaches_the_model_that_the_library_does(orders: Path, models: Path)
     assert served.skus == library.skus
     assert served.orders_with.tolist() == library.orders_with.tolist()
     assert served.recommend(["tool 3"], k=1).ids == ("part 3",)
+
+
+def test_an_engine_counts_what_memory_does_and_leaves_nothing_behind(
+    orders: Path, models: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("duckdb")
+    found = answer("fit", orders, "--model", tmp_path / "models", "--engine", "duckdb")
+    counted, reference = load(tmp_path / "models"), load(models)
+    assert (counted.skus, counted.orders_with.tolist()) == (reference.skus, reference.orders_with.tolist())
+    assert (found["orders"], found["lines"], found["read"]["kept"]) == (400, 800, 800)
+    manifest = json.loads((tmp_path / "models" / f"model-{found['version']}" / "manifest.json").read_text())
+    assert manifest["metrics"]["full_basket"]["queries"] == 400
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["CURRENT", f"model-{found['version']}"]
+
+
+def test_an_engine_refuses_what_it_cannot_heed(orders: Path, tmp_path: Path) -> None:
+    refused = run("fit", orders, "--model", tmp_path / "models", "--engine", "duckdb", "--strict", "--hold-out", "0.2")
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (
+        2,
+        "Error: --strict, --hold-out: only with --engine memory",
+    )
+    assert run("fit", "-", "--model", tmp_path / "models", "--engine", "spark", stdin="").exit_code == 2
+    assert not (tmp_path / "models").exists()
+
+
+def test_parts_of_another_count_are_refused_with_the_fix(orders: Path, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    (tmp_path / "work" / "pairs").mkdir(parents=True)
+    (tmp_path / "work" / "pairs" / "plan.json").write_text("{}")
+    refused = run("fit", orders, "--model", tmp_path / "m", "--engine", "duckdb", "--workdir", tmp_path / "work")
+    assert refused.exit_code == 65
+    assert refused.stderr.endswith("choose an empty folder, or delete it and start anew\n")
 
 
 def test_a_model_learned_from_too_little_is_not_written_unless_forced(tmp_path: Path) -> None:
@@ -341,22 +377,35 @@ def test_every_peer_without_a_package_of_its_own_can_be_asked(peer: str, orders:
     assert 0.0 < found["contexts"]["full_basket"]["methods"][peer]["ndcg_at_10"]["value"] < 1.0
 
 
-def test_evaluate_draws_the_learning_curve(orders: Path, tmp_path: Path) -> None:
-    svg, png = tmp_path / "curve.svg", tmp_path / "curve.png"
-    found = answer("evaluate", orders, "--peers", "none", "--plot", svg)
+def test_evaluate_draws_the_learning_curve(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(history(100))
+    found = answer("evaluate", tmp_path / "orders.csv", "--peers", "none", "--plot", tmp_path / "curve.svg")
     sizes = [point["orders"] for point in found["learning_curve"]]
-    assert sorted(set(sizes)) == [40, 80, 160, 320]
-    text = svg.read_text()
+    assert sorted(set(sizes)) == [40, 80]
+    text = (tmp_path / "curve.svg").read_text()
     for said in (
         "What orders.csv teaches",
         "orders learned from",
         "NDCG@10 on the newest orders",
         "best-sellers",
-        "320",
+        "80",
     ):
         assert said in text
-    assert run("evaluate", orders, "--peers", "none", "--plot", png).exit_code == 0
-    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_curve_of_the_same_points_is_the_same_picture(tmp_path: Path) -> None:
+    points = [
+        CurvePoint(orders=n, context=context, method=method, ndcg_at_10=Interval(value=v, low=v - 0.1, high=v + 0.1))
+        for n, v in ((100, 0.2), (200, 0.3))
+        for context in ("full_basket", "one_line")
+        for method in ("encore", "best-sellers")
+    ]
+    for name in ("one.svg", "two.svg", "one.png", "two.png"):
+        draw(points, tmp_path / name, title="What orders teach")
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    png = (tmp_path / "one.png").read_bytes()
+    assert png == (tmp_path / "two.png").read_bytes()
+    assert struct.unpack(">II", png[16:24]) == (1200, 600)
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,20 @@ import click
 from encore_recommender import Explanation, reports
 from encore_recommender.baskets import Baskets
 from encore_recommender.bounds import Bounds
-from encore_recommender.cli.frame import HOLD_OUT, SEED, BadData, Output, Refused, outputs, read_file, reads, width
+from encore_recommender.cli.frame import (
+    HOLD_OUT,
+    SEED,
+    BadData,
+    Output,
+    Reader,
+    Refused,
+    outputs,
+    read_file,
+    reads,
+    width,
+)
 from encore_recommender.evaluation import split
 from encore_recommender.exams import CONTEXTS, compared, exam, without_history
-from encore_recommender.lines import Lines
 from encore_recommender.model import CoPurchaseModel
 from encore_recommender.persistence import CURRENT, MANIFEST, load, open_model, read_manifest
 
@@ -112,7 +122,7 @@ def explain(model: Path, skus: tuple[str, ...], out: Output, sku: str) -> None:
 def compare(
     model_a: Path,
     model_b: Path,
-    read: Callable[..., Lines],
+    read: Reader,
     out: Output,
     hold_out: float | None,
     fail_if_worse: bool,
@@ -195,7 +205,7 @@ def _bounds(
     guarded = min_price is not None or max_price is not None
     if guarded and prices is None:
         raise click.UsageError("--min-price and --max-price need --prices, an order history with prices")
-    known = read_file(prices, lambda stage, share: None, encoding=None, delimiter=None).prices if prices else {}
+    known = read_file(prices, lambda stage, share: None).prices if prices else {}
     return Bounds(
         pinned=pinned,
         blocked=[_pair("--block")(pair) for pair in block],

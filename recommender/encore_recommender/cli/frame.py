@@ -18,6 +18,7 @@ import click
 
 from encore_recommender.baskets import BadBaskets
 from encore_recommender.bounds import BadBounds
+from encore_recommender.engines.parts import OtherPlan
 from encore_recommender.lines import Lines
 from encore_recommender.persistence import ModelRefused
 
@@ -70,7 +71,7 @@ class Sentences(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (BadBaskets, ModelRefused) as error:
+        except (BadBaskets, ModelRefused, OtherPlan) as error:
             raise BadData(str(error)) from error
         except BadBounds as error:
             raise click.UsageError(str(error)) from error
@@ -115,6 +116,29 @@ class Output:
             yield lambda stage, share: bar.update(max(round(share * _STEPS) - bar.pos, 0), stage)
 
 
+#: What DATA's options are beside --column, and what they are unless said.
+HOW = {"encoding": None, "delimiter": None, "time_zone": "UTC", "day_first": None, "not_products": (), "strict": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """DATA and how to read it; called, it reads, and tells of every row left out."""
+
+    data: Path
+    columns: Mapping[str, str]
+    how: Mapping[str, Any]
+    out: Output
+
+    def __call__(self) -> Lines:
+        with self.out.progress() as tell:
+            lines = read_file(self.data, tell, columns=self.columns, **self.how)
+        for sentence in lines.report.sentences():
+            (self.out.warn if lines.report.bad_rows else self.out.note)(sentence)
+        if not lines.report.kept:
+            raise BadData(f"{lines.report.source} has a header and no orders")
+        return lines
+
+
 def outputs(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --json and --quiet, and hands the command an `Output`."""
 
@@ -136,34 +160,33 @@ def reads(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--encoding", help="Of a CSV file that is not UTF-8, such as cp1252.")
     @click.option("--delimiter", help="Of a CSV file, where the header does not tell.")
-    @click.option("--time-zone", default="UTC", show_default=True, help="Of times that name none, as Europe/Berlin.")
+    @click.option(
+        "--time-zone", default=HOW["time_zone"], show_default=True, help="Of times that name none, as Europe/Berlin."
+    )
     @click.option("--day-first/--month-first", default=None, help="Whether 1/2/2024 is 1 February or 2 January.")
     @click.option("--not-product", "not_products", multiple=True, help="A SKU or title that is no product; repeatable.")
     @click.option("--strict", is_flag=True, help="Refuse DATA for its first bad row.")
     @wraps(command)
-    def run(data: Path, out: Output, **options: Any) -> None:
-        how = {name: options.pop(name) for name in ("encoding", "delimiter", "day_first", "not_products", "strict")}
-        columns, zone = _columns(options.pop("columns")), _zone(options.pop("time_zone"))
-
-        def read() -> Lines:
-            with out.progress() as tell:
-                lines = read_file(data, tell, columns=columns, zone=zone, **how)
-            for sentence in lines.report.sentences():
-                (out.warn if lines.report.bad_rows else out.note)(sentence)
-            if not lines.report.kept:
-                raise BadData(f"{lines.report.source} has a header and no orders")
-            return lines
-
-        command(read=read, out=out, **options)
+    def run(data: Path, columns: tuple[str, ...], out: Output, **options: Any) -> None:
+        how = {name: options.pop(name) for name in HOW}
+        command(read=Reader(data, _columns(columns), how, out), out=out, **options)
 
     return run
 
 
 def read_file(
-    data: Path, tell: Callable[[str, float], None], *, encoding: str | None, delimiter: str | None, **how: Any
+    data: Path,
+    tell: Callable[[str, float], None],
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    time_zone: str = "UTC",
+    **how: Any,
 ) -> Lines:
+    """Lines of a CSV or Parquet file; `-` is CSV on standard input."""
     from encore_recommender.readers import read_csv, read_parquet
 
+    how["zone"] = _zone(time_zone)
     if data.is_dir() or data.suffix == ".parquet":
         tell("reading", 0.0)
         return read_parquet(data, **how)

@@ -16,8 +16,9 @@ from sklearn.base import clone
 from encore_recommender import tuning
 from encore_recommender.baskets import Baskets
 from encore_recommender.blending import Evidence, score, trend_of
+from encore_recommender.catalogue import Catalogue
 from encore_recommender.cooccurrence import runs
-from encore_recommender.copurchase import CoPurchaseRecommender
+from encore_recommender.copurchase import CoPurchaseRecommender, parameters, tables
 from encore_recommender.counting import PAIRS_AT_ONCE, Counts, PairBlock
 from encore_recommender.engines import counts, sources
 from encore_recommender.engines.counts import PAIR, Counted
@@ -25,7 +26,6 @@ from encore_recommender.engines.databases import DuckDB, FileEngine, Spark, loca
 from encore_recommender.engines.parts import Progress
 from encore_recommender.engines.sources import Opened
 from encore_recommender.model import CoPurchaseModel
-from encore_recommender.substitutes import families
 from encore_recommender.tuning import Choice
 
 #: Bytes per pair of products while the dense scores are worked out; see `CoPurchaseRecommender.dense_items`.
@@ -157,36 +157,33 @@ def _both(pairs: NDArray[Any], unit: float) -> list[PairBlock]:
 def _fitted(
     estimator: CoPurchaseRecommender, opened: Opened, counted: Counted, choice: Choice, newest: Baskets
 ) -> Fitted:
-    sold = [opened.skus[product] for product in counted.product.tolist()]
-    category = opened.described["category"]
-    skus = [*sold, *sorted(set(category).difference(sold))]
-    categories = sorted({category[sku] for sku in skus if sku in category})
-    number = {name: i for i, name in enumerate(categories)}
-    evidence = evidence_of(counted, len(skus))
-    pairs = score(evidence, len(sold), min_support=estimator.min_support, dense_items=estimator.dense_items)
-    names = ("top_k", "min_support", "max_lines", "dense_items", "random_state")
+    catalogue = Catalogue(
+        [opened.skus[product] for product in counted.product.tolist()],
+        orders_with=counted.orders_with,
+        orders=counted.n_orders,
+        categories=opened.described["category"],
+        titles=opened.described["title"],
+        parents=opened.described["parent"],
+    )
+    pairs = score(
+        evidence_of(counted, len(catalogue.skus)),
+        catalogue.n_sold,
+        min_support=estimator.min_support,
+        dense_items=estimator.dense_items,
+    )
+    estimator.choice_ = choice
     has_times = opened.has_times and counted.n_orders > 0
     return Fitted(
-        model=CoPurchaseModel(
-            skus=skus,
-            orders=counted.n_orders,
-            orders_with=evidence.root.orders_with,
-            tables=estimator._tables(pairs, choice),
-            memories=choice.memories,
-            calibrations=choice.calibrations,
-            categories=categories,
-            category_of=np.array([number.get(category.get(sku, ""), -1) for sku in skus], dtype=np.int32),
-            family_of=families(skus, titles=opened.described["title"], parents=opened.described["parent"]),
-        ),
+        model=catalogue.model(tables(pairs, choice, top_k=estimator.top_k), choice),
         choice=choice,
         opened=opened,
         n_orders=counted.n_orders,
         n_lines=counted.n_lines,
         orders_left_out=counted.orders_left_out,
-        items_beyond_dense=max(len(sold) - estimator.dense_items, 0),
+        items_beyond_dense=max(catalogue.n_sold - estimator.dense_items, 0),
         first_order_at=counted.first_at if has_times else None,
         last_order_at=counted.last_at if has_times else None,
-        parameters={**{name: getattr(estimator, name) for name in names}, "blends": choice.as_dict()},
+        parameters=parameters(estimator),
         newest=newest,
     )
 

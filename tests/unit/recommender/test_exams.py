@@ -108,7 +108,6 @@ def test_training_learns_from_all_orders_and_judges_on_the_newest_fifth() -> Non
     assert trained.verdict.doubt == ""
     assert list(dict.fromkeys(stage for stage, _ in told)) == [
         "choosing how to blend",
-        "judging",
         "learning from all orders",
     ]
     assert [share for _, share in told] == sorted(share for _, share in told)

@@ -108,7 +108,7 @@ def test_another_process_goes_on_where_this_one_stopped(shop: Baskets, state: Pa
 
 def test_orders_without_times_or_references_come_back_as_they_were(tmp_path: Path) -> None:
     matrix = np.array([[1, 1, 0], [0, 1, 1]])
-    model = CoPurchaseRecommender(min_support=1).partial_fit(matrix)
+    model = CoPurchaseRecommender(min_support=np.int64(1)).partial_fit(matrix)  # type: ignore[arg-type]
     learned.save(model, tmp_path / "state.npz")
     back = learned.restore(tmp_path / "state.npz")
     assert (back.ledger_.orders.times, back.ledger_.orders.order_digests) == (None, None)
