@@ -244,8 +244,8 @@ def _dense(evidence: Evidence, head: int) -> list[NDArray[Any]]:
 class _Row:
     """The pairs of one product while they are scored: arrays of one length."""
 
-    columns: NDArray[np.int64]
-    together: NDArray[np.int64]
+    columns: NDArray[Any]
+    together: NDArray[Any]
     scores: list[NDArray[Any]]
 
     def beside(self, extra: NDArray[np.int64], scores: list[NDArray[np.float64]]) -> _Row:
@@ -270,12 +270,14 @@ class _Row:
         return _Row(columns=self.columns, together=self.together, scores=scores)
 
     def best(self) -> _Row:
-        """The pairs that any score puts near the top, by column."""
+        """The pairs that any score puts near the top, by column; in 4 bytes a number, for all rows are kept so."""
         near = [_largest(np.abs(np.nan_to_num(score)), KEPT_BEFORE_BLENDING) for score in self.scores]
         kept = np.unique(np.concatenate(near))
         kept = kept[np.argsort(self.columns[kept])]
         return _Row(
-            columns=self.columns[kept], together=self.together[kept], scores=[score[kept] for score in self.scores]
+            columns=self.columns[kept].astype(np.int32),
+            together=self.together[kept].astype(np.int32),
+            scores=[score[kept].astype(np.float32) for score in self.scores],
         )
 
 

@@ -33,8 +33,8 @@ BASKET_EXPONENTS = {"by_root": 0.5, "by_size": 1.0}
 #: half a year's half-lives is 7.9 years long; with the first order of the next one everything is weighed anew.
 HALF_LIVES_PER_ERA = 16
 
-#: Pairs handed on at once: with the indices, counts and scores made of them about 300 MB.
-PAIRS_AT_ONCE = 2_000_000
+#: Pairs handed on at once: with the indices, counts and scores made of them about 100 MB.
+PAIRS_AT_ONCE = 500_000
 
 #: Pairs sorted at once: they stay in the processor's caches, and with everything made of them take about 15 MB.
 PAIRS_SORTED_AT_ONCE = 500_000

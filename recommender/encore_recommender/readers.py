@@ -38,6 +38,11 @@ LONGEST_FIELD = 1 << 24
 MAX_LINES_PER_ROW = 200
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_NO_TEXT = {
+    b"PK\x03\x04": "a spreadsheet or an archive, not CSV; open it and save it as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of old, not CSV; open it and save it as CSV in UTF-8",
+    b"PAR1": "Parquet, not CSV; its name has to end with .parquet, in Python use from_parquet",
+}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -83,7 +88,7 @@ def read_csv(
     name = str(getattr(source, "name", "CSV")) if not isinstance(source, (str, Path)) else Path(source).name
     with ExitStack() as stack:
         try:
-            text, tell = _opened(stack, source, encoding, progress)
+            text, tell = _opened(stack, source, name, encoding, progress)
             found = _csv_source(name, text, columns, delimiter, tell)
         except UnicodeDecodeError as error:
             near = error.object[max(error.start - 12, 0) : error.end + 12].decode("latin-1")
@@ -208,7 +213,7 @@ def read_sql(
 
 
 def _opened(
-    stack: ExitStack, source: Path | str | IO[bytes], encoding: str | None, progress: Progress | None
+    stack: ExitStack, source: Path | str | IO[bytes], name: str, encoding: str | None, progress: Progress | None
 ) -> tuple[IO[str], Callable[[], None]]:
     """The file as text, and a function that tells *progress* how much of its bytes was read."""
     raw: Any = source
@@ -220,7 +225,10 @@ def _opened(
     if not hasattr(raw, "peek"):
         binary = io.BufferedReader(raw)
         stack.callback(binary.detach)  # left alone, it would close a file that is not ours; so would the text
-    if binary.peek(2)[:2] == _GZIP_MAGIC:
+    first = bytes(binary.peek(4)[:4])
+    if first in _NO_TEXT:
+        raise Unreadable(f"{name} is {_NO_TEXT[first]}")
+    if first[:2] == _GZIP_MAGIC:
         binary = stack.enter_context(gzip.GzipFile(fileobj=binary))
     guessed = "utf-16" if binary.peek(2)[:2] in _UTF_16 else "utf-8-sig"
     text = io.TextIOWrapper(binary, encoding=encoding or guessed, newline="")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encore_recommender.acceptance import AcceptanceModel
-from encore_recommender.exploration import Seen, thompson
+from encore_recommender.exploration import BELIEF, Seen, thompson
 from encore_recommender.scorecard import Impression
 
 #: Acceptance on average: careful, usual, and eager shoppers.
@@ -32,7 +32,11 @@ CATEGORIES = 12
 #: A greedy policy shows the likeliest of so many.
 OFFERED = 5
 
-WORLDS, SHOWN, TOLD_EVERY = 20, (500, 2_000, 10_000), 10
+#: Worlds with so many candidates each, whose true rates scatter around what the model says.
+WORLDS, CANDIDATES, SCATTER = 12, 20, 0.6
+
+#: Impressions after which the share of the best possible acceptances is taken; answers arrive in batches.
+SHOWN, TOLD_EVERY = (500, 2_000, 10_000), 10
 
 
 class Shopper:
@@ -117,26 +121,27 @@ def calibrated(level: float, n: int, seed: int) -> dict[str, float]:
 def explored(policy: str, seed: int) -> list[float]:
     """Share of the acceptances that the best offer would have had, after SHOWN impressions."""
     rng = np.random.default_rng(seed)
-    chances = np.sort(np.clip(rng.beta(2.0, 30.0, OFFERED), 0.005, 0.5))[::-1]
-    chances = np.maximum(chances, 0.35 * chances[0])
-    truth = np.clip(chances * np.exp(rng.normal(0.0, 0.6, OFFERED)), 0.0, 0.95)
+    chances = np.sort(np.clip(rng.beta(2.0, 30.0, CANDIDATES), 0.005, 0.5))[::-1]
+    truth = np.clip(chances * np.exp(rng.normal(0.0, SCATTER, CANDIDATES)), 0.0, 0.95)
     rng = np.random.default_rng(1_000 + seed)
-    shown, accepted, gained, marks = np.zeros(OFFERED, int), np.zeros(OFFERED, int), 0.0, []
+    shown, accepted, gained, marks = np.zeros(CANDIDATES, int), np.zeros(CANDIDATES, int), 0.0, []
     for order in range(SHOWN[-1]):
         if order % TOLD_EVERY == 0:
             known, taken = shown.copy(), accepted.copy()
-        believed = (50.0 * chances + taken) / (50.0 + known)
+        as_seen = np.where(known > 0, taken / np.maximum(known, 1), chances)
         if policy == "greedy, rates as seen":
-            pick = int(np.argmax(np.where(known > 0, taken / np.maximum(known, 1), chances)))
+            pick = int(np.argmax(as_seen))
         elif policy == "greedy, rates believed":
-            pick = int(np.argmax(believed))
+            pick = int(np.argmax((BELIEF * chances + taken) / (BELIEF + known)))
         elif policy == "one in ten at random":
-            pick = int(rng.integers(OFFERED)) if rng.random() < 0.1 else int(np.argmax(believed))
+            pick = int(rng.integers(CANDIDATES)) if rng.random() < 0.1 else int(np.argmax(as_seen))
         elif policy == "Thompson, flat prior":
             pick = int(np.argmax(rng.beta(1.0 + taken, 1.0 + known - taken)))
+        elif policy == "Thompson, the model's prior, all":
+            pick = int(np.argmax(rng.beta(BELIEF * chances + taken, BELIEF * (1.0 - chances) + known - taken)))
         else:
             seen = [Seen(int(n), int(k)) for n, k in zip(known, taken, strict=True)]
-            pick = thompson(chances.tolist(), [1] * OFFERED, seen, dial=0.0, order_ref=f"{order}", seed=seed).shown
+            pick = thompson(chances.tolist(), [1] * CANDIDATES, seen, dial=0.0, order_ref=f"{order}", seed=seed).shown
         gained += truth[pick]
         shown[pick] += 1
         accepted[pick] += rng.random() < truth[pick]
@@ -150,7 +155,8 @@ POLICIES = (
     "greedy, rates believed",
     "one in ten at random",
     "Thompson, flat prior",
-    "Thompson, the model's prior",
+    "Thompson, the model's prior, all",
+    "Thompson, the model's prior, the shortlist (ours)",
 )
 
 

@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from peers import METHODS, Taught
 from scipy import sparse
 
 from encore_recommender import Baskets, CoPurchaseRecommender
 from encore_recommender.dial import by_expected_profit
 from encore_recommender.evaluation import DEPTH, Context, Query, queries, split
+from encore_recommender.peers import METHODS, Taught
 from encore_recommender.tuning import VALIDATION_SHARE
 
 QUERIES, ROUNDS = 5_000, 5

@@ -13,23 +13,20 @@ product. On a busy machine compare processor seconds: they do not wait for other
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Neighbours kept per product while counting; a served model keeps 50.
-TOP_K, SERVED_K = 100, 50
+#: Neighbours kept per product.
+TOP_K = 100
 
 #: Products by number of lines.
 SKUS = {1_000_000: 10_000, 10_000_000: 50_000, 100_000_000: 200_000, 1_000_000_000: 200_000}
@@ -194,75 +191,11 @@ def count_task(name: str, folder: str, skus: int, memory_mb: int) -> dict[str, A
     return {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - used, "check": check}
 
 
-def served(skus: int) -> Any:
-    """A model of so many products, each with 50 neighbours."""
-    from encore_recommender.counting import top_pairs
-    from encore_recommender.model import CoPurchaseModel
-    from encore_recommender.neighbours import SIZES, Neighbours
-
-    with tempfile.TemporaryDirectory() as folder:
-        orders = orders_in(str(draw(skus * 60, skus, Path(folder))), skus)
-    bought = np.bincount(orders[1], minlength=skus)
-    ranked = np.argsort(-bought, kind="stable")
-    item = np.empty(skus, dtype=np.int32)
-    item[ranked] = np.arange(skus, dtype=np.int32)
-    found = top_pairs((orders[0], item[orders[1]], skus), k=SERVED_K, threads=THREADS)
-    rows = np.repeat(np.arange(skus), np.diff(found.start))
-    weights = (found.counts / np.maximum(bought[ranked][rows], 1)).astype(np.float32)
-    table = Neighbours(start=found.start, items=found.items, weights=weights, together=found.counts.astype(np.int32))
-    return CoPurchaseModel(
-        skus=[f"sku-{i:06d}" for i in range(skus)],
-        orders=len(orders[0]) - 1,
-        orders_with=bought[ranked],
-        tables=dict.fromkeys(SIZES, table),
-    )
-
-
-def save_task(skus: int, folder: str) -> dict[str, Any]:
-    from encore_recommender.persistence import Provenance, save
-
-    save(served(skus), Path(folder), about=Provenance(created_at=datetime.now(UTC)))
-    return {"megabytes": sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / 1e6}
-
-
-def serve_task(folder: str) -> dict[str, Any]:
-    """Open a model, and ask it with filters; opened once before, so that the disk is not what is measured."""
-    from encore_recommender import load
-
-    load(Path(folder))
-    before, opened = _private_mb(), []
-    for _ in range(5):
-        began = time.perf_counter()
-        model = load(Path(folder))
-        opened.append(time.perf_counter() - began)
-    told: dict[str, Any] = {"load_ms": min(opened) * 1e3}
-    rng = np.random.default_rng(3)
-    skus = [model.skus[i] for i in range(len(model.skus))]
-    allowed = {sku for sku in skus if rng.random() < 0.9}
-    excluded = set(rng.choice(skus, size=100).tolist())
-    told["private_mb"] = -before
-    # Best-sellers are asked about most, as in a shop.
-    popular = 1.0 / np.arange(1, len(skus) + 1)
-    for lines in (1, 5):
-        asked = rng.choice(len(skus), size=(6_000, lines), p=popular / popular.sum())
-        baskets = [[skus[i] for i in basket] for basket in asked.tolist()]
-        taken = []
-        for basket in baskets:
-            began = time.perf_counter_ns()
-            found = model.recommend(basket, k=10, exclude=excluded, allowed=allowed)
-            taken.append(time.perf_counter_ns() - began)
-            assert len(found.ids) == 10
-        p50, p99 = np.percentile(taken[1_000:], [50, 99]) / 1e3
-        told |= {f"p50_{lines}_us": float(p50), f"p99_{lines}_us": float(p99)}
-    told["private_mb"] += _private_mb()
-    return told
-
-
 def learn_task(history: str) -> dict[str, Any]:
     """Fit Online Retail, then add its last 1,000 orders to a fit of the others."""
     from encore_recommender import Baskets, CoPurchaseRecommender
 
-    baskets = Baskets.from_rows(_retail(Path(history)))
+    baskets = Baskets.from_csv(history)
     began = time.perf_counter()
     model = CoPurchaseRecommender().fit(baskets)
     told = {"fit_seconds": time.perf_counter() - began, "peak_mb_fit": _peak_mb()}
@@ -278,8 +211,6 @@ def learn_task(history: str) -> dict[str, Any]:
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "count": count_task,
-    "save": save_task,
-    "serve": serve_task,
     "learn": learn_task,
 }
 
@@ -301,13 +232,12 @@ def main() -> int:
         told = TASKS[asked.pop("task")](**asked)
         print(json.dumps({**told, "peak_mb": _peak_mb()}))
         return 0
-    figures: dict[str, Any] = {"counting": {}, "serving": {}}
+    figures: dict[str, Any] = {"counting": {}}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for lines in map(int, options.lines):
             figures["counting"][lines] = _count(lines, Path(folder), options)
         if not options.only:
-            for skus in (4_000, 100_000):
-                figures["serving"][skus] = _serve(skus, Path(folder))
+            figures["serving"] = _serve(Path(folder))
             figures["learning"] = _learn(options.history)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))
@@ -343,17 +273,14 @@ def _count(lines: int, folder: Path, options: argparse.Namespace) -> dict[str, A
     return found
 
 
-def _serve(skus: int, folder: Path) -> dict[str, Any]:
-    models = folder / f"models-{skus}"
-    saved = alone("save", skus=skus, folder=str(models))
-    found = {**alone("serve", folder=str(models)), "megabytes": saved["megabytes"]}
-    print(f"\n{skus:,} products, k = 10, 90 % allowed, 100 excluded, one thread")
-    for lines in (1, 5):
-        print(f"  {lines} known: p50 {found[f'p50_{lines}_us']:.1f} µs, p99 {found[f'p99_{lines}_us']:.1f} µs")
-    print(
-        f"  opened in {found['load_ms']:.1f} ms, {found['megabytes']:.1f} MB on disk,"
-        f" {found['private_mb']:.1f} MB private memory more after {12_000:,} queries"
-    )
+def _serve(folder: Path) -> list[dict[str, Any]]:
+    """What `bench_serving.py` says, which can be run alone, too."""
+    told = folder / "serving.json"
+    program = Path(__file__).with_name("bench_serving.py")
+    print()
+    if subprocess.run([sys.executable, program, "--queries", "5000", "--json", told], check=False).returncode:
+        return []
+    found: list[dict[str, Any]] = json.loads(told.read_text())
     return found
 
 
@@ -362,6 +289,9 @@ def _learn(history: Path) -> dict[str, Any]:
         print(f"\nOnline Retail is not at {history}: name it with --history")
         return {}
     found = alone("learn", history=str(history))
+    if "failed" in found:
+        print("\nOnline Retail: failed")
+        return found
     print(f"\nOnline Retail: fitted in {found['fit_seconds']:.1f} s, {found['peak_mb_fit']:,.0f} MB;", end=" ")
     print(
         f"partial_fit of 1,000 orders {found['partial_fit_ms']:.0f} ms, lists anew {found['lists_anew_seconds']:.1f} s"
@@ -379,31 +309,9 @@ def _tell_row(name: str, run: dict[str, Any], theirs: dict[str, Any] | None) -> 
     print(f"{name:18}{run['seconds']:10.2f}{run['cpu_seconds']:11.2f}{run['peak_mb']:10,.0f}{ratios}", flush=True)
 
 
-def _retail(path: Path) -> list[tuple[Any, ...]]:
-    with gzip.open(path, "rt", newline="") as file:
-        return [
-            (
-                row["order_id"],
-                row["sku"],
-                int(row["quantity"]),
-                row["customer_id"] or None,
-                datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC).timestamp(),
-            )
-            for row in csv.DictReader(file)
-            if row["sku"] and int(row["quantity"]) > 0
-        ]
-
-
 def _peak_mb() -> float:
-    return _status("/proc/self/status", "VmHWM:")
-
-
-def _private_mb() -> float:
-    return _status("/proc/self/smaps_rollup", "Private_Clean:") + _status("/proc/self/smaps_rollup", "Private_Dirty:")
-
-
-def _status(file: str, name: str) -> float:
-    return next(int(line.split()[1]) for line in Path(file).read_text().splitlines() if line.startswith(name)) / 1e3
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def _tell(share: float) -> None:

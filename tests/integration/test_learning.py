@@ -18,6 +18,7 @@ from flask_encore.domain.errors import TrainingBusy
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
 from flask_encore.services import learning
+from flask_encore.services.working import Worker, work_once
 from flask_encore.store import history
 from flask_encore.testing import FixedRanker, FrozenClock
 
@@ -315,6 +316,45 @@ def test_what_is_turned_off_is_not_done(make_shop: ShopFactory, clock: FrozenClo
         clock.advance(days=1)
 
     assert calls == []
+
+
+def test_the_worker_sweeps_and_trains_each_in_a_thread_of_its_own(
+    make_shop: ShopFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop()
+    past(shop, 100, "pot", "mug")
+    threads: list[str] = []
+
+    class Once(Worker):
+        """Does one round and ends."""
+
+        def loop(self) -> None:
+            threads.append("main")
+            self._run()
+
+        def start(self) -> None:
+            threads.append(self._name)
+            self._run()
+
+    monkeypatch.setattr("flask_encore.cli.Worker", Once)
+    monkeypatch.setattr("flask_encore.cli.signal.signal", lambda *_: None)
+    result = run(shop, "work")
+
+    assert result.output == "Working. Press Ctrl-C to end.\nEnded.\n"
+    assert threads == ["encore-trainer", "main"]
+    assert sorted(row["name"] for row in shop.rows("heartbeats")) == ["sweep", "train"]
+    assert [row["version"] for row in shop.rows("trainings")] == [live(shop).version]
+
+
+def test_the_web_process_never_trains(make_shop: ShopFactory, clock: FrozenClock) -> None:
+    shop = make_shop()
+    past(shop, 100, "pot", "mug")
+    for _ in range(3):
+        work_once(shop.rt)
+        clock.advance(days=1)
+
+    assert [row["name"] for row in shop.rows("heartbeats")] == ["sweep"]
+    assert shop.rows("trainings") == []
 
 
 def test_a_worker_that_finds_another_one_training_goes_on(

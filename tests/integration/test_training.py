@@ -102,6 +102,19 @@ def test_a_refused_training_keeps_the_old_model(trained: Shop, make_shop: ShopFa
     assert make_shop(trained=True).rt.ranker.version == rows[0]["version"]
 
 
+def test_no_connection_is_held_while_the_recommender_thinks(any_shop: Shop) -> None:
+    past(any_shop, 100, "pot", "mug")
+    held: dict[float, int] = {}
+
+    with any_shop.app.app_context():
+        any_shop.encore.train(
+            progress=lambda share: held.update({share: any_shop.rt.db.engine.pool.checkedout()})  # type: ignore[attr-defined]
+        )
+
+    assert len(held) >= 3
+    assert set(held.values()) == {0}
+
+
 def test_what_is_bought_and_kept_by_offers_is_counted_by_product(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop, "kept")

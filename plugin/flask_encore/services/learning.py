@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from flask_encore.domain.errors import TrainingBusy
-from flask_encore.domain.training import Drift, KeptRates, LinesSince, TrainingLine
+from flask_encore.domain.training import Drift, LinesSince, TrainingLine
 from flask_encore.services import training
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.store import catalog, events, history
+from flask_encore.store import events, history
 
 #: Names the last learning of new orders, begun or ended, among the heartbeats.
 LEARNED = "learn"
@@ -43,10 +43,7 @@ def learn(rt: Runtime) -> str:
     now = rt.clock()
     with rt.db.write() as connection:
         events.beat(connection, LEARNED, now=now)
-    with rt.db.read() as connection:
-        kept = KeptRates.shrunken(history.sold_and_kept(connection, account=rt.account))
-        assortment = catalog.assortment(connection, kept=kept)
-    version = rt.trainer.learn(_lines(rt), assortment=assortment, now=now)
+    version = rt.trainer.learn(_lines(rt), assortment=training.assortment(rt), now=now)
     if version:
         logger.info("learned new orders: model %s is live", version)
     return version

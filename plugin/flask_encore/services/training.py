@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from flask_encore.domain.training import KeptRates, TrainingReport
+from flask_encore.domain.training import Assortment, KeptRates, TrainingLine, TrainingReport
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, decisions, events, history, trainings
 
@@ -23,12 +23,7 @@ def train(rt: Runtime, *, force: bool = False, progress: Callable[[float], None]
     with rt.db.write() as connection:
         # Before it begins: one that is killed for want of memory must not be tried again all night.
         events.beat(connection, TRAINED, now=now)
-    with rt.db.stream() as connection:
-        kept = KeptRates.shrunken(history.sold_and_kept(connection, account=rt.account))
-        assortment = catalog.assortment(connection, kept=kept)
-        report = rt.trainer.train(
-            history.training_lines(connection), assortment=assortment, now=now, force=force, progress=progress
-        )
+    report = rt.trainer.train(_lines(rt), assortment=assortment(rt), now=now, force=force, progress=progress)
     with rt.db.stream() as connection:
         shown = decisions.answered(connection, account=rt.account, now=now)
         report = replace(report, acceptance=rt.acceptance.learn(shown, dial=rt.settings.profit_dial, now=now))
@@ -38,3 +33,16 @@ def train(rt: Runtime, *, force: bool = False, progress: Callable[[float], None]
     with rt.db.write() as connection:
         trainings.add(connection, report, now=now)
     return report
+
+
+def assortment(rt: Runtime) -> Assortment:
+    """What the shop knows of its products now, returns included."""
+    with rt.db.read() as connection:
+        kept = KeptRates.shrunken(history.sold_and_kept(connection, account=rt.account))
+        return catalog.assortment(connection, kept=kept)
+
+
+def _lines(rt: Runtime) -> Iterator[TrainingLine]:
+    """Every line; once the last is read no connection is held, however long the training takes."""
+    with rt.db.stream() as connection:
+        yield from history.training_lines(connection)

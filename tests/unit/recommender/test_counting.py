@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from encore_recommender import Baskets, counting
 from encore_recommender.counting import top_pairs, weigh_orders
@@ -67,6 +68,21 @@ def test_two_threads_count_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_too_large_to_pack_are_ranked_all_the_same(breakfast: Baskets) -> None:
     weights = np.array([1, 1, 1, 2**61, 5, 5])
     assert lists(top_pairs(breakfast, k=9, order_weights=weights))[0] == [(2, 2**61 + 1), (1, 3)]
+
+
+def test_the_counts_are_those_of_sparse_dot_topn() -> None:
+    topn = pytest.importorskip("sparse_dot_topn", reason="the [big] extra is not installed")
+    rng = np.random.default_rng(7)
+    baskets = baskets_of([{f"p{i:02d}" for i in rng.zipf(1.5, size=7) if i < 90} | {"p00"} for _ in range(800)])
+    n = len(baskets.skus)
+    matrix = sparse.csr_matrix((np.ones(baskets.n_lines, dtype=np.int64), baskets.items, baskets.start))
+    # Theirs holds each product with itself too, and breaks ties as it likes; the counts are what can be compared.
+    theirs = topn.sp_matmul_topn(matrix.T.tocsr(), matrix, top_n=11, sort=True)
+    expected: list[list[int]] = []
+    for row in range(n):
+        span = slice(theirs.indptr[row], theirs.indptr[row + 1])
+        expected.append(sorted(theirs.data[span][theirs.indices[span] != row].tolist(), reverse=True)[:10])
+    assert [[count for _, count in row] for row in lists(top_pairs(baskets, k=10))] == expected
 
 
 def test_arrays_are_counted_without_baskets() -> None:

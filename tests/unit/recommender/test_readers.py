@@ -260,13 +260,27 @@ def test_another_encoding_is_refused_with_the_fix_and_read_when_it_is_named() ->
             b'order,sku\n1,a\n2,"b\n' + b"3,c\n" * 300 + b'4,"d"\n',
             'CSV, line 3: a quotation mark is opened and never closed; close it, or double it ("") inside text',
         ),
+        (b"PK\x03\x04...", "CSV is a spreadsheet or an archive, not CSV; open it and save it as CSV in UTF-8"),
+        (b"PAR1...", "CSV is Parquet, not CSV; its name has to end with .parquet, in Python use from_parquet"),
         (gzip.compress(b"order,sku\n1,a\n")[:-12], "CSV is compressed and cut off or damaged"),
         (
             b"order,sku,time\n1,a,1/2/2024\n",
             "CSV: '1/2/2024' can be day/month or month/day, and the other dates do not",
         ),
     ],
-    ids=["empty", "no header", "no sku", "no sale", "nul", "unclosed", "swallowing", "cut off", "dates"],
+    ids=[
+        "empty",
+        "no header",
+        "no sku",
+        "no sale",
+        "nul",
+        "unclosed",
+        "swallowing",
+        "xlsx",
+        "parquet",
+        "cut off",
+        "dates",
+    ],
 )
 def test_a_file_that_is_no_order_history_is_refused_with_a_sentence(data: bytes, message: str) -> None:
     with pytest.raises(Unreadable) as refusal:
