@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,23 @@ from encore_recommender.counting import Counts, PairBlock, PairCounts, count, co
 from encore_recommender.neighbours import Neighbours
 from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
 
-#: The two strengths of the ridge: wide assortments with long baskets want the first, narrow ones the second.
-RIDGES = (20.0, 100.0)
+#: What the dense scores are made of: orders weighted by the root of their size and by age (or every order alike), the
+#: ridge, and the dropout as p / (1 - p). Wide assortments with long baskets want the first, narrow ones the second. The
+#: third errs on other questions than the first: together they beat either alone.
+DENSE: Mapping[str, tuple[bool, float, float]] = {
+    "ease": (True, 20.0, 1.0 / 3.0),
+    "smooth_ease": (True, 100.0, 1.0 / 3.0),
+    "plain_ease": (False, 20.0, 0.0),
+}
 
 #: Best-sellers every product is compared with, bought together or not: a weak pair may rank below them.
 ALWAYS_COMPARED = 20
 
-#: Pairs kept per product and score before blending: four times the 50 usually served, so that the best of a
+#: Pairs kept per product and score before blending: eight times the 50 usually served, so that the best of a
 #: blend, and the pairs that speak against a product in a long basket, are still there.
-KEPT_BEFORE_BLENDING = 200
+KEPT_BEFORE_BLENDING = 400
 
-SCORES = ("conditional", "settled", "cosine", "ease", "smooth_ease")
+SCORES = ("conditional", "settled", "cosine", *DENSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +41,15 @@ class Blend:
 
     conditional: float = 0.0
     settled: float = 0.0
-    """The conditional probability, much more shrunken."""
+    """The conditional probability, much more shrunken, and of no more than is sure."""
     cosine: float = 0.0
     ease: float = 0.0
     smooth_ease: float = 0.0
+    plain_ease: float = 0.0
     recency: float = 0.0
     """Exponent on a product's recent share of orders over its usual one; 0 ignores fashion."""
+    rarity: float = 0.0
+    """Exponent on how seldom a product is bought; 0 leaves best-sellers as loud as they are."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,6 +67,14 @@ class Pairs:
     """Per name in SCORES, one value per pair, divided by the score's typical best value."""
     trend: NDArray[np.float64]
     """Per product, log of its recent share of orders over its usual one; 0 without times."""
+    rarity: NDArray[np.float64]
+    """Per product, log of the mean product's orders over its own, weighted as in the `gram`."""
+
+    def factor(self, blend: Blend) -> NDArray[np.float32] | None:
+        """What each product's blended score is multiplied by; None where that is 1."""
+        if not (blend.recency or blend.rarity):
+            return None
+        return np.exp(blend.recency * self.trend + blend.rarity * self.rarity).astype(np.float32)
 
     def blended(self, blend: Blend) -> NDArray[np.float32]:
         """One value per pair."""
@@ -66,28 +83,34 @@ class Pairs:
             weight = getattr(blend, name)
             if weight:
                 values += np.float32(weight) * self.scores[name]
-        if blend.recency:
-            values *= np.exp(blend.recency * self.trend).astype(np.float32)[self.columns]
+        factor = self.factor(blend)
+        if factor is not None:
+            values *= factor[self.columns]
         return values
 
-    def neighbours(self, blend: Blend, *, top_k: int, against: bool) -> Neighbours:
+    def neighbours(self, blend: Blend, *, top_k: int, against: bool, besides: int = 0) -> Neighbours:
         """Each row's `top_k` strongest pairs, best first, equal ones better seller first.
 
         Args:
             blend: How to blend.
             top_k: Pairs kept per row.
             against: Keep pairs below 0 too; they matter only where rows are added up.
+            besides: So many of the strongest pairs of the whole table are kept in any case. A pair counts as
+                much stronger as the root of its row's orders: long lists are spent on products often asked about.
         """
         values = self.blended(blend)
         if not against:
             values = np.maximum(values, 0.0)
+        often = np.exp(-0.5 * self.rarity).astype(np.float32)
+        loud = np.abs(values) * np.repeat(often, np.diff(self.start))
+        bar = np.partition(loud, -besides)[-besides] if 0 < besides < len(loud) else 0.0 if besides else np.inf
         chosen: list[NDArray[np.int64]] = []
         start = np.zeros(len(self.start), dtype=np.int64)
         for row in range(len(self.start) - 1):
             low, high = int(self.start[row]), int(self.start[row + 1])
-            strongest = low + _largest(np.abs(values[low:high]), top_k)
+            near = _largest(np.abs(values[low:high]), top_k)
+            strongest = low + np.union1d(near, np.flatnonzero(loud[low:high] >= bar))
             strongest = strongest[values[strongest] != 0.0]
-            strongest.sort()
             best_first = strongest[np.argsort(-values[strongest], kind="stable")]
             # A best-seller that ranks below all that was bought together comes later, on its own rung.
             together = np.flatnonzero(self.together[best_first] > 0)
@@ -170,14 +193,12 @@ def score(
         min_support: Orders a pair needs to count as bought together.
         dense_items: The `dropout_ease` scores need a dense matrix of products: so many best-sellers at most
             take part, and for pairs with any other product the cosine speaks in their place.
-        dense: The `dropout_ease` scores of an earlier fit, one per ridge, by row and columns.
+        dense: The `dropout_ease` scores of an earlier fit, one per name in DENSE, by row and columns.
     """
     root, full = evidence.root, evidence.full
     n_items = len(root.orders_with)
     if dense is None:
-        lines_together = gram(evidence.blocks(), root, min(n_sold, dense_items))
-        dense = [dropout_ease(lines_together.copy(), ridge=ridge) for ridge in RIDGES]
-        del lines_together
+        dense = _dense(evidence, min(n_sold, dense_items))
     share = share_of_lines(full)
     popular = np.arange(min(ALWAYS_COMPARED, n_sold))
     rows: list[_Row] = []
@@ -185,7 +206,7 @@ def score(
         enough = by_root.together >= min_support
         together = np.where(enough, by_root.together, 0)
         supported = replace(by_full, weighted=np.where(enough, by_full.weighted, 0.0))
-        shrunken = [conditional(supported, full, prior=prior) for prior in PRIORS]
+        shrunken = [conditional(supported, full, prior=m, standard_errors=z) for m, z in PRIORS]
         a = np.where(enough, cosine(by_root, root), 0.0)
         bounds = np.searchsorted(by_root.rows, np.arange(first, last + 1)).tolist()
         for row, (low, high) in enumerate(pairwise(bounds), start=first):
@@ -193,7 +214,7 @@ def score(
             bought = _Row(columns=by_root.columns[low:high], together=together[low:high], scores=scores)
             others = popular[popular != row] if row < n_sold else popular[:0]
             extra = np.setdiff1d(others, bought.columns, assume_unique=True)
-            alone = [m * share[extra] / (full.weighted_orders_with[row] + m) for m in PRIORS]
+            alone = [m * share[extra] / (full.weighted_orders_with[row] + m) for m, _ in PRIORS]
             rows.append(bought.beside(extra, [*alone, np.zeros(len(extra))]).judged(row, dense).best())
     start = np.zeros(n_items + 1, dtype=np.int64)
     np.cumsum([len(row.columns) for row in rows], out=start[1:])
@@ -205,7 +226,18 @@ def score(
         together=_joined([row.together for row in rows]).astype(np.int64),
         scores=dict(zip(SCORES, _scaled(parts, tops, root.orders_with), strict=True)),
         trend=evidence.trend,
+        rarity=_rarity(root.weighted_orders_with),
     )
+
+
+def _dense(evidence: Evidence, head: int) -> list[NDArray[Any]]:
+    """One matrix per name in DENSE; each way of weighing orders is counted once."""
+    found: list[NDArray[Any]] = []
+    for weighted, settings in groupby(DENSE.values(), key=lambda setting: setting[0]):
+        lines_together = gram(evidence.blocks(), evidence.root, head, weighted=weighted)
+        for _, ridge, dropout in settings:
+            found.append(dropout_ease(lines_together.copy(), ridge=ridge, dropout=dropout))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +298,15 @@ def _scaled(
         scaled.append((values / (typical if typical > 0.0 else 1.0)).astype(np.float32))
     by_cosine = scaled[SCORES.index("cosine")]
     return [np.where(np.isnan(values), by_cosine, values) for values in scaled]
+
+
+def _rarity(weighted_orders_with: NDArray[np.float64]) -> NDArray[np.float64]:
+    sold = weighted_orders_with > 0.0
+    rarity = np.zeros(len(sold))
+    if sold.any():
+        usual = weighted_orders_with[sold]
+        rarity[sold] = np.round(np.log(usual.mean() / usual), 9)
+    return rarity
 
 
 def trend_of(

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encore_recommender.blending import Pairs
-
-#: The scores of `blending.SCORES` that come from a dense matrix, in the order of `blending.RIDGES`.
-DENSE_SCORES = ("ease", "smooth_ease")
+from encore_recommender.blending import DENSE, Pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,14 +23,14 @@ class DenseScores:
     columns: NDArray[np.int32]
     """Numbers in `skus`, ascending within a product."""
     values: NDArray[np.float32]
-    """DENSE_SCORES x pairs."""
+    """Names in `blending.DENSE` x pairs."""
 
     @classmethod
     def of(cls, pairs: Pairs, skus: Sequence[str]) -> DenseScores:
         """Those of the first products, the `skus`."""
         n = len(skus)
         rows = np.repeat(np.arange(len(pairs.start) - 1), np.diff(pairs.start))
-        values = np.stack([pairs.scores[name] for name in DENSE_SCORES])
+        values = np.stack([pairs.scores[name] for name in DENSE])
         kept = (rows < n) & (pairs.columns < n) & values.any(axis=0)
         return cls(
             skus=tuple(skus),
@@ -49,7 +46,7 @@ class DenseScores:
             skus=(),
             start=np.zeros(1, dtype=np.int64),
             columns=np.zeros(0, dtype=np.int32),
-            values=np.zeros((len(DENSE_SCORES), 0), dtype=np.float32),
+            values=np.zeros((len(DENSE), 0), dtype=np.float32),
         )
 
     def seen_from(self, skus: Sequence[str]) -> list[DenseView]:

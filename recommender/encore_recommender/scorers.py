@@ -16,15 +16,13 @@ from scipy.linalg import lapack
 
 from encore_recommender.counting import Counts, PairBlock
 
-#: Orders at which half of what is said about a product comes from its own orders: few where products lead to
-#: each other, many where most of what is bought together is there by chance.
-PRIORS = (5.0, 60.0)
+#: Per conditional score, the orders at which half of what is said about a product comes from its own orders, and the
+#: standard errors taken off every count: few and none where products lead to each other, many and two where most of
+#: what is bought together is there by chance.
+PRIORS = ((5.0, 0.0), (60.0, 2.0))
 
 #: Aiolli's asymmetry and locality: best-sellers are discounted a little, strong pairs speak up.
 ASYMMETRY, LOCALITY = 0.8, 3.0
-
-#: Each line of an order is forgotten with a chance of one quarter while learning: p / (1 - p) = 1 / 3.
-DROPOUT = 1.0 / 3.0
 
 
 def share_of_lines(counts: Counts) -> NDArray[np.float64]:
@@ -33,13 +31,15 @@ def share_of_lines(counts: Counts) -> NDArray[np.float64]:
     return share
 
 
-def conditional(block: PairBlock, counts: Counts, *, prior: float) -> NDArray[np.float64]:
+def conditional(block: PairBlock, counts: Counts, *, prior: float, standard_errors: float = 0.0) -> NDArray[np.float64]:
     """Shrunken P(column | row): `(c(i, j) + m s(j)) / (n(i) + m)`, s(j) the share of all lines that are j.
 
+    A count of c orders may be off by its root, so `standard_errors` / sqrt(c) of it can be left out of account.
     A Dirichlet prior of m orders centred on the whole table, as in DuMouchel (1999), "Bayesian data mining in
     large frequency tables", The American Statistician 53(3): without evidence it is the best-sellers.
     """
-    probability: NDArray[np.float64] = (block.weighted + prior * share_of_lines(counts)[block.columns]) / (
+    sure = np.maximum(1.0 - standard_errors / np.sqrt(np.maximum(block.together, 1)), 0.0)
+    probability: NDArray[np.float64] = (block.weighted * sure + prior * share_of_lines(counts)[block.columns]) / (
         counts.weighted_orders_with[block.rows] + prior
     )
     return probability
@@ -56,31 +56,35 @@ def cosine(block: PairBlock, counts: Counts) -> NDArray[np.float64]:
     return values
 
 
-def gram(blocks: Iterable[tuple[int, int, PairBlock, PairBlock]], counts: Counts, head: int) -> NDArray[np.float64]:
-    """Weighted orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average.
+def gram(
+    blocks: Iterable[tuple[int, int, PairBlock, PairBlock]], counts: Counts, head: int, *, weighted: bool = True
+) -> NDArray[np.float64]:
+    """Orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average.
 
     Args:
         blocks: Pairs weighted as in `counts` first, see `pair_blocks`; those beyond the head are not looked at.
         counts: How often each product was bought.
         head: So many best-sellers.
+        weighted: Weigh the orders, or count every order alike.
     """
     dense = np.zeros((head, head), dtype=np.float64)
     for first, _, block, _ in blocks:
         if first >= head:
             break
         within = (block.rows < head) & (block.columns < head)
-        dense[block.rows[within], block.columns[within]] = block.weighted[within]
-    np.fill_diagonal(dense, counts.weighted_orders_with[:head])
+        values = block.weighted if weighted else block.together
+        dense[block.rows[within], block.columns[within]] = values[within]
+    np.fill_diagonal(dense, (counts.weighted_orders_with if weighted else counts.orders_with)[:head])
     lines = float(counts.orders_with[:head].sum())
     dense *= lines / max(float(np.trace(dense)), np.finfo(np.float64).tiny)
     return dense
 
 
-def dropout_ease(gram: NDArray[np.float64], *, ridge: float) -> NDArray[Any]:
+def dropout_ease(gram: NDArray[np.float64], *, ridge: float, dropout: float) -> NDArray[Any]:
     """Item-to-item weights that rebuild each order from its other lines, in closed form; may be below 0.
 
     Minimises the squared error of rebuilding orders with lines dropped at random, with nothing on the
-    diagonal: `B = I - P diag(P)**-1`, `P = (G + ridge I + DROPOUT diag(G))**-1`. Steck (2019), "Embarrassingly
+    diagonal: `B = I - P diag(P)**-1`, `P = (G + ridge I + dropout diag(G))**-1`. Steck (2019), "Embarrassingly
     shallow autoencoders for sparse data", WWW; Steck (2020), "Autoencoders that don't overfit towards the
     identity", NeurIPS.
 
@@ -91,7 +95,7 @@ def dropout_ease(gram: NDArray[np.float64], *, ridge: float) -> NDArray[Any]:
     if n == 0:
         return np.zeros((0, 0), dtype=np.float32)
     system = np.asfortranarray(gram)
-    system[np.arange(n), np.arange(n)] += ridge + DROPOUT * np.diag(gram)
+    system[np.arange(n), np.arange(n)] += ridge + dropout * np.diag(gram)
     # The factorisation of a symmetric matrix costs half of a general inverse.
     factor, failed = lapack.dpotrf(system, lower=1, overwrite_a=1, clean=0)
     inverse, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)

@@ -22,10 +22,10 @@ from encore_recommender.neighbours import SIZES, size_of
 VALIDATION_SHARE = 0.125
 
 #: Enough to see a difference of 0.01 in NDCG between two blends asked the same questions.
-VALIDATION_QUERIES = 2_500
+VALIDATION_QUERIES = 5_000
 
 #: Each order is asked up to so often with another line hidden, so that a short history is not judged by luck.
-ROUNDS = 4
+ROUNDS = 6
 
 #: With fewer questions than this, luck would choose; the defaults are kept.
 ENOUGH_QUERIES = 50
@@ -41,7 +41,7 @@ QUERIES_AT_ONCE = 64
 
 #: What a weight may be: nothing, a whisper, or about as loud as another score.
 STEPS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
-RECENCY_STEPS = (0.0, 0.25, 0.5)
+FACTOR_STEPS = {"recency": (0.0, 0.25, 0.5), "rarity": (0.0, 0.1, 0.2, 0.3)}
 MEMORY_STEPS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 
 #: A step is taken when it gains half a standard error of the paired difference, and a five-hundredth at least.
@@ -98,7 +98,8 @@ class _Exam:
     hidden: NDArray[np.int64]
     """Per question, the answer, -1 where it was never taught."""
     hidden_scores: NDArray[np.float32]
-    trend: NDArray[np.float64]
+    factor: Callable[[Blend], NDArray[np.float32] | None]
+    """See `Pairs.factor`."""
     bought: NDArray[np.float32]
     """Questions x candidates: how far the customer is known to buy the product, 0 to 1."""
     hidden_bought: NDArray[np.float32]
@@ -110,8 +111,8 @@ class _Exam:
         used = np.flatnonzero(weights)
         totals = np.tensordot(weights[used], self.scores[used], 1)
         hidden = weights[used] @ self.hidden_scores[used]
-        if blend.recency:
-            factor = np.exp(blend.recency * self.trend).astype(np.float32)
+        factor = self.factor(blend)
+        if factor is not None:
             totals, hidden = totals * factor[self.candidates], hidden * factor[self.hidden]
         return totals, hidden
 
@@ -227,7 +228,7 @@ def _exam(questions: Sequence[evaluation.Query], pairs: Pairs, known: Mapping[st
         scores=np.concatenate([part[1] for part in parts], axis=1),
         hidden=hidden,
         hidden_scores=np.concatenate([part[2] for part in parts], axis=1),
-        trend=pairs.trend,
+        factor=pairs.factor,
         bought=np.concatenate([part[3] for part in parts]),
         hidden_bought=np.concatenate([part[4] for part in parts]),
         lines=np.array([float(sum(sku in known for sku in query.basket)) for query in questions]),
@@ -247,8 +248,8 @@ def _search(exam: _Exam, default: Blend) -> Blend:
         if _better(tried, gains):
             blend, gains = start, tried
     for _ in range(2):
-        for name in (*SCORES, "recency"):
-            for step in RECENCY_STEPS if name == "recency" else STEPS:
+        for name in (*SCORES, *FACTOR_STEPS):
+            for step in FACTOR_STEPS.get(name, STEPS):
                 moved = replace(blend, **{name: step})
                 if moved == blend or not any(getattr(moved, score) for score in SCORES):
                     continue

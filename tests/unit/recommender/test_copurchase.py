@@ -62,7 +62,7 @@ def test_dropout_ease_is_the_closed_form() -> None:
     inverse = np.linalg.inv(gram + 2.0 * np.eye(3) + np.diag([4.0, 5.0, 6.0]) / 3.0)
     expected = -inverse / np.diag(inverse)[None, :]
     np.fill_diagonal(expected, 0.0)
-    np.testing.assert_allclose(dropout_ease(gram, ridge=2.0), expected, rtol=1e-5)
+    np.testing.assert_allclose(dropout_ease(gram, ridge=2.0, dropout=1.0 / 3.0), expected, rtol=1e-5)
 
 
 def test_products_beyond_the_dense_limit_are_served_by_the_cosine() -> None:
