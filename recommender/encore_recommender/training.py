@@ -6,7 +6,7 @@ Needs scipy and scikit-learn, like `copurchase`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -128,13 +128,14 @@ def learning_curve(
 ) -> list[CurvePoint]:
     """Quality against data size: the same questions after learning from ever more of the orders before them.
 
-    The newest orders are kept at each size, as if the shop had opened later.
+    The newest orders are kept at each size, as if the shop had opened later. Substitutes are allowed: what orders
+    teach is measured, not what the merchant then allows.
 
     Returns:
         Per size, context and method (`encore`, `best-sellers`) one point, sizes ascending.
     """
     tell = progress or _silent
-    train_on, test = split(baskets.without_upsell())
+    train_on, test = split(replace(baskets.without_upsell(), titles={}, parents={}))
     exams = {name: exam(test, context=context, seed=estimator.random_state) for name, context in CONTEXTS.items()}
     sizes = curve_sizes(train_on.n_orders)
     points: list[CurvePoint] = []

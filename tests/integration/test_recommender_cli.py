@@ -344,6 +344,20 @@ def test_evaluate_measures_beside_peers_with_intervals_on_the_same_questions(ord
     assert found["left_out"] == {}
 
 
+def test_evaluate_tells_what_offering_no_substitutes_costs(tmp_path: Path) -> None:
+    """Half of the orders hold two colours of one mug, which a shop does not offer beside each other."""
+    draw = random.Random(2)
+    rows = []
+    for order in range(200):
+        mug = draw.randrange(8)
+        rows += [f"{order},mug {mug} red,Mug {mug} red", f"{order},mug {mug} blue,Mug {mug} blue"][: 1 + order % 2]
+        rows.append(f"{order},tea {draw.randrange(5)},Tea")
+    (tmp_path / "orders.csv").write_text("order_id,sku,title\n" + "\n".join(rows) + "\n")
+    methods = answer("evaluate", tmp_path / "orders.csv", "--peers", "none")["contexts"]["one_line"]["methods"]
+    assert list(methods) == ["encore", "encore, no substitutes", "popularity"]
+    assert methods["encore, no substitutes"]["ndcg_at_10"]["value"] < methods["encore"]["ndcg_at_10"]["value"]
+
+
 def test_evaluate_prints_a_table_per_context_best_first(orders: Path) -> None:
     result = run("evaluate", orders, "--peers", "sar", "--contexts", "one")
     assert result.exit_code == 0
