@@ -54,9 +54,11 @@ class Names(Sequence[str]):
     ) -> None:
         self.blob, self.offsets = blob, offsets
         self.sorted_digests, self.by_digest = sorted_digests, by_digest
+        # Views give plain integers and bytes fast and copy nothing.
+        self._bytes, self._ends, self._digests = blob.data, offsets.data, sorted_digests.data
         self.at: Mapping[int, str] = _Cache(self._read)
         """The name of a number in range."""
-        self.number: Mapping[str, int] = _Cache(self._find, keep=lambda number: number >= 0)
+        self.number: Mapping[str, int] = _Cache(self._find, never=-1)
         """The number of a name, -1 for any other object."""
 
     @classmethod
@@ -110,16 +112,15 @@ class Names(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def _read(self, number: int) -> str:
-        low, high = self.offsets[number : number + 2].tolist()
-        return self.blob[low:high].tobytes().decode("utf-8", "surrogatepass")
+        return str(self._bytes[self._ends[number] : self._ends[number + 1]], "utf-8", "surrogatepass")
 
     def _find(self, name: object) -> int:
         if not isinstance(name, str):
             return -1
         digest = int(_digests([_bytes(name)], key=b"")[0])
-        place = bisect_left(self.sorted_digests.data, digest)
-        while place < len(self) and self.sorted_digests[place] == digest:
-            number = int(self.by_digest[place])
+        place = bisect_left(self._digests, digest)
+        while place < len(self) and self._digests[place] == digest:
+            number = self.by_digest.item(place)
             if self._read(number) == name:
                 return number
             place += 1
@@ -129,8 +130,8 @@ class Names(Sequence[str]):
 _Asked = TypeVar("_Asked")
 _Known = TypeVar("_Known")
 
-#: Names remembered per direction and model: some 3 MB.
-REMEMBERED = 16_384
+#: Names remembered per direction and model: some 4 MB.
+REMEMBERED = 32_768
 
 
 class _Cache(dict[_Asked, _Known]):
@@ -139,13 +140,13 @@ class _Cache(dict[_Asked, _Known]):
     Threads may share it: the worst they do to each other is ask the function again.
     """
 
-    def __init__(self, ask: Callable[[_Asked], _Known], *, keep: Callable[[_Known], bool] | None = None) -> None:
+    def __init__(self, ask: Callable[[_Asked], _Known], *, never: _Known | None = None) -> None:
         super().__init__()
-        self._ask, self._keep = ask, keep
+        self._ask, self._never = ask, never
 
     def __missing__(self, asked: _Asked) -> _Known:
         found = self._ask(asked)
-        if self._keep is None or self._keep(found):
+        if found != self._never:
             if len(self) >= REMEMBERED:
                 self.clear()
             self[asked] = found

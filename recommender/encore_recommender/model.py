@@ -313,7 +313,7 @@ class CoPurchaseModel:
         if history is not None and any(memory):
             return self._remembered(table, memory, bought, history, first)
         if len(bought) == 1:
-            return table.row(bought[0]).items()
+            return table.in_order(bought[0], first=first)
         return table.add_up(bought, first=first + len(bought))
 
     def _remembered(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,8 @@ SIZES = ("one", "few", "many")
 #: From this many known lines on a basket is large.
 MANY_LINES = 6
 
-#: From this many lines on, adding up whole arrays beats adding up Python dicts, as long as products are few.
-LINES_FOR_ARRAYS, PRODUCTS_FOR_ARRAYS = 4, 20_000
-
-#: Rows kept per table as Python dicts and as arrays: some 5 kB and 1 kB each, so at most 6 MB per table and process.
-CACHED_ROWS = 1024
+#: Up to so many products, adding up in an array of all of them beats sorting the neighbours found.
+PRODUCTS_FOR_AN_ARRAY = 20_000
 
 #: The largest and the smallest number above 0 of half precision.
 _LARGEST, _SMALLEST = 65504.0, 2.0**-24
@@ -42,35 +39,31 @@ class Neighbours:
     """Finite; below 0 where the row's product speaks against the other, 0 for an entry that is not in the list."""
     together: NDArray[Any]
     """Orders that contain both; 0 where too few to count as bought together."""
-    _rows: dict[int, dict[int, float]] = field(default_factory=dict, repr=False)
-    _columns: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict, repr=False)
+
+    def span(self, item: int) -> slice:
+        """Where one product's entries stand."""
+        return slice(self.start.item(item), self.start.item(item + 1))
 
     def row(self, item: int) -> dict[int, float]:
-        """The weights of one product's list, in the order stored; cached, so do not change it."""
-        row = self._rows.get(item)
-        if row is None:
-            span = slice(*self.start[item : item + 2].tolist())
-            pairs = zip(self.items[span].tolist(), self.weights[span].tolist(), strict=True)
-            row = {neighbour: weight for neighbour, weight in pairs if weight}
-            _keep(self._rows, item, row)
-        return row
-
-    def columns(self, item: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The same list as two arrays, neighbours and weights; cached, so do not change them."""
-        columns = self._columns.get(item)
-        if columns is None:
-            span = slice(*self.start[item : item + 2].tolist())
-            weights = self.weights[span].astype(np.float64)
-            listed = weights != 0.0
-            columns = self.items[span][listed].astype(np.int64), weights[listed]
-            _keep(self._columns, item, columns)
-        return columns
+        """The weights of one product's list, in the order stored."""
+        span = self.span(item)
+        pairs = zip(self.items[span].tolist(), self.weights[span].tolist(), strict=True)
+        return {neighbour: weight for neighbour, weight in pairs if weight}
 
     def together_with(self, item: int) -> dict[int, int]:
         """Orders one product shares with each of its neighbours, where enough to count."""
-        span = slice(*self.start[item : item + 2].tolist())
+        span = self.span(item)
         pairs = zip(self.items[span].tolist(), self.together[span].tolist(), strict=True)
         return {neighbour: orders for neighbour, orders in pairs if orders}
+
+    def in_order(self, item: int, *, first: int) -> Iterator[tuple[int, float]]:
+        """One product's list in the order stored; `first` as in `add_up`."""
+        span = self.span(item)
+        middle = min(span.start + first, span.stop)
+        for part in (slice(span.start, middle), slice(middle, span.stop)):
+            for neighbour, weight in zip(self.items[part].tolist(), self.weights[part].tolist(), strict=True):
+                if weight:
+                    yield neighbour, weight
 
     def add_up(self, items: list[int], *, first: int) -> Iterator[tuple[int, float]]:
         """Neighbours of several products with summed weights above 0, best first, better seller first when equal.
@@ -79,33 +72,33 @@ class Neighbours:
             items: The products.
             first: How many are likely to be looked at; more may be, at some cost.
         """
-        few = MANY_LINES if len(self.start) > PRODUCTS_FOR_ARRAYS else LINES_FOR_ARRAYS
-        if len(items) < few:
-            return best_first(self.sums(items), first)
         return descending(*self.totals(items), first)
 
     def sums(self, items: list[int]) -> dict[int, float]:
-        """Neighbours of several products with summed weights, in no order."""
-        sums = self.row(items[0]).copy()
-        get = sums.get
-        for item in items[1:]:
+        """Neighbours of several products with summed weights, those below 0 too, in no order."""
+        sums: dict[int, float] = {}
+        for item in items:
             for neighbour, weight in self.row(item).items():
-                sums[neighbour] = get(neighbour, 0.0) + weight
+                sums[neighbour] = sums.get(neighbour, 0.0) + weight
         return sums
 
     def totals(self, items: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neighbours of several products, ascending, and their summed weights where above 0."""
-        columns = [self.columns(item) for item in items]
-        found, weights = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-        if len(self.start) <= PRODUCTS_FOR_ARRAYS:
+        spans = [self.span(item) for item in items]
+        found = np.concatenate([self.items[span] for span in spans])
+        weights = np.concatenate([self.weights[span] for span in spans]).astype(np.float64)
+        if len(self.start) <= PRODUCTS_FOR_AN_ARRAY:
             totals = np.bincount(found, weights=weights).astype(np.float64, copy=False)
             (neighbours,) = (totals > 0.0).nonzero()
             return neighbours, totals[neighbours]
-        # Better to sort some hundred neighbours than to walk an array of all products.
-        neighbours, place = np.unique(found, return_inverse=True)
-        totals = np.bincount(place, weights=weights, minlength=len(neighbours)).astype(np.float64, copy=False)
+        order = found.argsort(kind="stable")
+        found = found[order]
+        new = np.ones(len(found), dtype=np.bool_)
+        np.not_equal(found[1:], found[:-1], out=new[1:])
+        (places,) = new.nonzero()
+        totals = np.add.reduceat(weights[order], places) if len(places) else weights
         above = totals > 0.0
-        return neighbours[above], totals[above]
+        return found[places][above].astype(np.int64), totals[above]
 
 
 def merged(tables: Mapping[str, Neighbours]) -> dict[str, Neighbours]:
@@ -161,16 +154,6 @@ def descending(items: NDArray[np.int64], values: NDArray[np.float64], first: int
     for part in (near, ~near):
         order = np.argsort(-values[part], kind="stable")
         yield from zip(items[part][order].tolist(), values[part][order].tolist(), strict=True)
-
-
-_Row = TypeVar("_Row")
-
-
-def _keep(rows: dict[int, _Row], item: int, row: _Row) -> None:
-    # Readers in other threads keep the rows they hold; clearing costs them only a second look.
-    if len(rows) >= CACHED_ROWS:
-        rows.clear()
-    rows[item] = row
 
 
 def _half(weights: NDArray[Any]) -> NDArray[np.float16]:

@@ -12,10 +12,10 @@ from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from encore_recommender import Baskets, Bounds, CoPurchaseModel, CoPurchaseRecommender, Provenance, load, save
 from encore_recommender import ids as ids_module
-from encore_recommender import neighbours as neighbours_module
 from encore_recommender.ids import Names
 from encore_recommender.neighbours import Neighbours, merged
 
@@ -76,7 +76,6 @@ def right_threads(root: Path, expected: list[tuple[object, ...]]) -> list[bool]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Threads that change places all the time, and caches that are full at once."""
-    monkeypatch.setattr(neighbours_module, "CACHED_ROWS", 3)
     monkeypatch.setattr(ids_module, "REMEMBERED", 5)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -90,45 +89,43 @@ def test_threads_that_share_a_model_get_the_answers_of_one_alone(root: Path) -> 
 
 
 @pytest.mark.usefixtures("hurried")
-def test_the_same_threads_notice_one_scratch_dictionary_shared_between_queries(
+def test_the_same_threads_notice_one_scratch_array_shared_between_queries(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch: dict[int, float] = {}
+    scratch = np.zeros(60)
     two, alone = Barrier(2), True
 
-    def shared_sums(self: Neighbours, items: list[int]) -> dict[int, float]:
-        scratch.clear()
+    def shared_totals(self: Neighbours, items: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        scratch.fill(0.0)
         for item in items:
             for neighbour, weight in self.row(item).items():
-                scratch[neighbour] = scratch.get(neighbour, 0.0) + weight
+                scratch[neighbour] += weight
         if not alone:
             with suppress(BrokenBarrierError):  # the last thread has nobody to meet
                 two.wait(timeout=1.0)
-        return scratch
+        found = np.flatnonzero(scratch > 0.0)
+        return found, scratch[found]
 
     expected = answers(load(root), questions())
-    monkeypatch.setattr(Neighbours, "sums", shared_sums)
+    monkeypatch.setattr(Neighbours, "totals", shared_totals)
     assert answers(load(root), questions()) == expected
     alone = False
     assert False in right_threads(root, expected)
 
 
-def test_an_opened_model_holds_no_name_and_no_row_before_it_is_asked(root: Path) -> None:
+def test_an_opened_model_holds_no_name_before_it_is_asked(root: Path) -> None:
     model = load(root)
     assert (len(model.skus.at), len(model.skus.number)) == (0, 0)
     model.recommend(["p00"], k=3)
     assert len(model.skus.number) == 1
     assert 3 <= len(model.skus.at) < 10
-    assert [len(model.tables[size]._rows) for size in ("one", "few", "many")] == [1, 0, 0]
 
 
 def test_caches_stay_within_their_limits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours_module, "CACHED_ROWS", 3)
     monkeypatch.setattr(ids_module, "REMEMBERED", 5)
     model = load(root)
     answers(model, questions())
     assert max(len(model.skus.at), len(model.skus.number)) <= 5
-    assert max(len(cache) for table in model.tables.values() for cache in (table._rows, table._columns)) <= 3
 
 
 def test_serving_imports_its_own_few_modules_and_numpy() -> None:
