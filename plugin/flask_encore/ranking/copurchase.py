@@ -91,9 +91,10 @@ class CoPurchaseRanker:
         served = self._served
         if served is None:
             return ()
-        # As many again, so that what has to step back makes room for somebody.
-        found = served.model.recommend(basket, k=2 * k, exclude=exclude, history=history or None)
         kept = served.kept
+        # As many again where something came back, so that what has to step back makes room for somebody.
+        asked = 2 * k if kept.of else k
+        found = served.model.recommend(basket, k=asked, exclude=exclude, history=history or None)
         candidates = [
             Candidate(
                 sku=sku,
