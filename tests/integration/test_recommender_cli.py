@@ -219,6 +219,8 @@ def test_columns_zone_day_order_and_encoding_can_be_said(tmp_path: Path) -> None
         (("fit", "orders.csv", "--model", "m", "--column", "sku"), 2, "--column takes FIELD=HEADER"),
         (("fit", "orders.csv", "--model", "m", "--column", "sku=code"), 65, "orders.csv has no column 'code'"),
         (("fit", "orders.csv", "--model", "m", "--time-zone", "Moon"), 2, "there is no time zone 'Moon'"),
+        (("fit", "orders.csv", "--model", "m", "--seed", "-1"), 2, "-1 is not in the range 0<=x<=4294967295."),
+        (("evaluate", "orders.csv", "--seed", "4294967296"), 2, "4294967296 is not in the range 0<=x<=4294967295."),
         (("fit", "empty.csv", "--model", "m"), 65, "empty.csv is empty; it has to begin with a header line"),
         (("fit", "header.csv", "--model", "m"), 65, "header.csv has a header and no orders"),
         (("fit", "orders.csv", "--model", "orders.csv"), 2, "Directory 'orders.csv' is a file."),

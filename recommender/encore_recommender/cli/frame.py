@@ -196,7 +196,13 @@ def read_file(
     )
 
 
-SEED = click.option("--seed", default=0, show_default=True, help="Of every draw; the same gives the same.")
+SEED = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Of every draw; the same gives the same.",
+)
 HOLD_OUT = click.option(
     "--hold-out", type=click.FloatRange(0, 0.9, max_open=True), help="Share of the newest orders to keep back."
 )
