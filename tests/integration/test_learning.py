@@ -78,6 +78,20 @@ def test_orders_that_came_since_are_learned_and_put_live(shop: Shop, clock: Froz
     assert (mug.sku, mug.support, mug.of_orders) == ("mug", 100, 100)
 
 
+def test_the_orders_recorded_since_a_moment_are_read_from_any_database(any_shop: Shop, clock: FrozenClock) -> None:
+    past(any_shop, 1, "pot", "mug")
+    buy(any_shop, "before", "pot")
+    moment = clock()
+    clock.advance(seconds=1)
+    buy(any_shop, "after", "lamp", "vase")
+
+    with any_shop.rt.db.stream() as connection:
+        lines = list(history.training_lines(connection, account=any_shop.rt.account, recorded_since=moment))
+        others = list(history.training_lines(connection, account="acct_other", recorded_since=moment))
+    assert [line[:3] for line in lines] == [("after", "lamp", 1), ("after", "vase", 1)]
+    assert others == []
+
+
 def test_what_was_learned_before_stays_and_nothing_is_learned_twice(shop: Shop, clock: FrozenClock) -> None:
     for number in range(3):
         buy(shop, f"{number}", "lamp", "vase")
