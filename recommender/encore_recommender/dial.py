@@ -27,12 +27,15 @@ def worths(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> 
     and profit is what to maximize when the most profit is wanted for a given loss of hits.)
 
     Raises:
-        ValueError: The dial is not between 0 and 1, or lengths differ.
+        ValueError: The dial or a chance is not between 0 and 1, or lengths differ.
     """
     if not 0.0 <= dial <= 1.0:
         raise ValueError(f"the dial goes from 0 to 1, not to {dial!r}")
     if len(margins) != len(chances):
         raise ValueError(f"{len(chances)} chances but {len(margins)} margins")
+    for position, chance in enumerate(chances):
+        if not 0.0 <= chance <= 1.0:
+            raise ValueError(f"chance {position} goes from 0 to 1, not to {chance!r}")
     near = shortlist(chances)
     earned = {i: chances[i] * max(margins[i], 0) for i in near}
     chance = sum(chances[i] for i in near)
@@ -51,7 +54,7 @@ def by_expected_profit(chances: Sequence[float], margins: Sequence[int], *, dial
         dial: From most relevant (0: the order of the chances) to most profitable (1).
 
     Raises:
-        ValueError: The dial is not between 0 and 1, or lengths differ.
+        ValueError: The dial or a chance is not between 0 and 1, or lengths differ.
     """
     worth = worths(chances, margins, dial=dial)
     others = [i for i in range(len(chances)) if i not in worth]

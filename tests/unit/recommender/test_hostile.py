@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from encore_recommender import BadBaskets, Baskets, CoPurchaseModel, CoPurchaseRecommender, Provenance, load, save
 from encore_recommender.blending import Blend
 from encore_recommender.copurchase import parameters
+from encore_recommender.dial import by_expected_profit
+from encore_recommender.exploration import greedily, thompson
 from encore_recommender.model import Calibration, Memory
 from encore_recommender.neighbours import SIZES
 from encore_recommender.tuning import Choice
@@ -375,3 +377,17 @@ def test_weights_that_are_not_finite_are_refused(kind: str, weight: float) -> No
 def test_a_choice_for_some_sizes_of_basket_only_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a choice is made for every size of basket, .* not for \('one',\)"):
         Choice(blends={"one": Blend(ease=1.0)})
+
+
+# Chances
+
+
+@pytest.mark.parametrize("chance", [float("nan"), -0.01, 1.01, float("inf")])
+def test_a_chance_that_is_none_is_refused_instead_of_shown(chance: float) -> None:
+    message = f"chance 1 goes from 0 to 1, not to {chance!r}"
+    with pytest.raises(ValueError, match=message):
+        by_expected_profit([0.2, chance], [100, 100], dial=0.5)
+    with pytest.raises(ValueError, match=message):
+        greedily([0.2, chance], [100, 100], dial=0.0)
+    with pytest.raises(ValueError, match=message):
+        thompson([0.2, chance], [100, 100], dial=1.0, order_ref="o-1")
