@@ -36,8 +36,8 @@ HALF_LIVES_PER_ERA = 16
 #: Pairs handed on at once: with the indices, counts and scores made of them about 100 MB.
 PAIRS_AT_ONCE = 500_000
 
-#: Pairs sorted at once: they stay in the processor's caches, and with everything made of them take about 15 MB.
-PAIRS_SORTED_AT_ONCE = 500_000
+#: Pairs sorted at once: they stay in the processor's caches, and with everything made of them take about 8 MB.
+PAIRS_SORTED_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +288,7 @@ def top_pairs(
         k: Neighbours kept per product, at least 1.
         order_weights: Per order, what its pairs count, at least 1; every order counts 1 when not given. See
             `weigh_orders`.
-        threads: Blocks counted at the same time; each holds about 15 MB.
+        threads: Blocks counted at the same time; each holds about 8 MB.
         progress: Told the finished share, from 0 to 1, never falling.
 
     Raises:
