@@ -85,11 +85,9 @@ def hold(
             answers[name][OURS_SERVED] = asked.answers(without_history(served.ids))
         answers[name][POPULAR] = asked.answers(without_history(popular))
     left_out: dict[str, str] = {}
-    for number, peer in enumerate(names):
+    for number, peer in enumerate(names if any(asked.queries for asked in exams.values()) else ()):
         tell(f"tuning {peer}", _LEARNED + (1.0 - _LEARNED) * number / len(names))
-        why = peers.left_out(peer, products=len(known)) or (
-            "" if any(e.queries for e in exams.values()) else "no question"
-        )
+        why = peers.left_out(peer, products=len(known))
         if why:
             left_out[peer] = why
             continue

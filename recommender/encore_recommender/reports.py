@@ -68,7 +68,8 @@ def evaluated(found: Mapping[str, Any]) -> str:
         parts.append(table([*head, *(["value HR@3"] if valued else [])], rows, numbers="lrrrrrrrr"))
         rival, against = max(each["encore_against"].items(), key=lambda named: named[1]["a"]["value"])
         parts.append(f"encore against the best of them, {rival}: {difference(against)}.")
-    parts += [f"Left out: {name} ({why})." for name, why in found["left_out"].items()]
+    if found["left_out"]:
+        parts.append("\n".join(f"Left out: {name} ({why})." for name, why in found["left_out"].items()))
     return "\n\n".join(parts)
 
 

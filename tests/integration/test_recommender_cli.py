@@ -370,6 +370,20 @@ def test_evaluate_prints_a_table_per_context_best_first(orders: Path) -> None:
     assert lines[-1].startswith("encore against the best of them, SAR: ")
 
 
+def test_evaluate_asks_nothing_where_there_is_nothing_to_ask(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("order_id,sku\n1,a\n1,b\n2,a\n3,b\n4,a\n5,a\n")
+    result = run("evaluate", tmp_path / "orders.csv")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[2:] == [
+        "full basket (all other lines known): no question, for no later order has two products.",
+        "",
+        "one line known: no question, for no later order has two products.",
+    ]
+    drawn = run("evaluate", tmp_path / "orders.csv", "--plot", tmp_path / "curve.png")
+    assert (drawn.exit_code, drawn.stdout) == (65, "")
+    assert drawn.stderr.splitlines()[-1] == "Error: there are too few orders to draw a curve: 31 at least"
+
+
 def test_evaluate_names_who_is_left_out_and_why(orders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("encore_recommender.peers.find_spec", lambda name: None)
     found = answer("evaluate", orders, "--peers", "als,prod2vec")

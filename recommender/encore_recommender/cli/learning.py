@@ -203,7 +203,7 @@ def evaluate(read: Reader, out: Output, peers: str, contexts: str, plot: Path | 
     """
     from encore_recommender import contest
     from encore_recommender.copurchase import CoPurchaseRecommender
-    from encore_recommender.training import learning_curve
+    from encore_recommender.training import curve_sizes, learning_curve
 
     names = _chosen(peers, contest.PEERS, "--peers")
     asked = _chosen(contexts, tuple(CONTEXTS), "--contexts")
@@ -211,6 +211,8 @@ def evaluate(read: Reader, out: Output, peers: str, contexts: str, plot: Path | 
         _check_plot(plot)
     lines = read()
     baskets = Baskets.from_lines(lines)
+    if plot is not None and not curve_sizes(split(baskets)[0].n_orders):
+        raise BadData("there are too few orders to draw a curve: 31 at least")
     estimator = CoPurchaseRecommender(random_state=seed)
     with out.progress() as tell:
         found = contest.hold(baskets, estimator, prices=lines.prices, names=names, contexts=asked, progress=tell)
@@ -252,6 +254,4 @@ def _check_plot(path: Path) -> None:
 def _draw(points: list[Any], path: Path, source: str) -> None:
     from encore_recommender.plotting import draw
 
-    if not points:
-        raise BadData("there are too few orders to draw a curve: 32 at least")
     draw(points, path, title=f"What {source} teaches: quality against data size")
