@@ -62,9 +62,8 @@ class Witnesses:
 
     @classmethod
     def of(cls, asked: Sequence[Query]) -> Witnesses:
-        numbers: dict[frozenset[str], int] = {}
-        lines = [frozenset((*query.exclude, query.hidden)) for query in asked]
-        return cls(np.array([numbers.setdefault(order, len(numbers)) for order in lines]))
+        _, order = np.unique([query.order for query in asked], return_inverse=True)
+        return cls(order)
 
     def interval(self, values: NDArray[np.float64]) -> list[float]:
         """The ends of the 95 % bootstrap interval of the mean."""
