@@ -236,7 +236,7 @@ def _dense(evidence: Evidence, head: int) -> list[NDArray[Any]]:
     for weighted, settings in groupby(DENSE.values(), key=lambda setting: setting[0]):
         lines_together = gram(evidence.blocks(), evidence.root, head, weighted=weighted)
         for _, ridge, dropout in settings:
-            found.append(dropout_ease(lines_together.copy(), ridge=ridge, dropout=dropout))
+            found.append(dropout_ease(lines_together, ridge=ridge, dropout=dropout))
     return found
 
 

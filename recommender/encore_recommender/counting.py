@@ -87,9 +87,9 @@ def weigh_orders(
     return whole
 
 
-def weigh_lately(times: NDArray[np.float64]) -> NDArray[np.int64]:
+def weigh_lately(times: NDArray[np.float64], *, newest: float | None = None) -> NDArray[np.int64]:
     """What each order counts for the recent fashion: 2**(-age / LATELY_DAYS), age from the newest order."""
-    age_days = (times.max(initial=-np.inf) - times) / 86_400.0
+    age_days = ((times.max(initial=-np.inf) if newest is None else newest) - times) / 86_400.0
     whole: NDArray[np.int64] = np.rint(np.exp2(-age_days / LATELY_DAYS) * WEIGHT_UNIT).astype(np.int64)
     return whole
 

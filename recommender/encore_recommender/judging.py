@@ -54,8 +54,8 @@ def judge(model: Recommend, popular: Recommend, asked: Sequence[Query], *, baske
     doubt = ""
     if baskets < ENOUGH_BASKETS:
         doubt = (
-            f"it learned from {baskets:,} orders of two products or more, and fewer than {ENOUGH_BASKETS} cannot show "
-            "whether it beats the best-sellers"
+            f"it learned from {baskets:,} order{'s' * (baskets != 1)} of two products or more, and fewer than "
+            f"{ENOUGH_BASKETS} cannot show whether it beats the best-sellers"
         )
     elif high < 0.0:
         doubt = f"it is worse than the best-sellers on the newest orders, by {-high:.3f} to {-low:.3f} of NDCG@10"

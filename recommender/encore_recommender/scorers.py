@@ -94,14 +94,16 @@ def dropout_ease(gram: NDArray[np.float64], *, ridge: float, dropout: float) -> 
     n = len(gram)
     if n == 0:
         return np.zeros((0, 0), dtype=np.float32)
-    system = np.asfortranarray(gram)
+    system = np.array(gram.T, order="F")  # its own transpose, and so in LAPACK's order already
     system[np.arange(n), np.arange(n)] += ridge + dropout * np.diag(gram)
     # The factorisation of a symmetric matrix costs half of a general inverse.
     factor, failed = lapack.dpotrf(system, lower=1, overwrite_a=1, clean=0)
     inverse, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:  # cannot be: a Gram matrix plus a positive diagonal
         raise ArithmeticError("the co-purchase matrix could not be inverted")
-    weights: NDArray[Any] = np.tril(inverse, -1).astype(np.float32)
+    lower, diagonal = inverse.astype(np.float32), np.diag(inverse).astype(np.float32)
+    del system, factor, inverse
+    weights: NDArray[Any] = np.tril(lower, -1)
     weights += weights.T
-    weights /= -np.diag(inverse).astype(np.float32)[None, :]
+    weights /= -diagonal[None, :]
     return weights

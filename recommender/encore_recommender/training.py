@@ -5,7 +5,7 @@ Needs scipy and scikit-learn, like `copurchase`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from encore_recommender.baskets import Baskets
+from encore_recommender.bounds import Bounds
 from encore_recommender.copurchase import CoPurchaseRecommender, parameters
 from encore_recommender.evaluation import Query, best_sellers, measure, split
 from encore_recommender.exams import CONTEXTS, Interval, exam, taught_products, without_history
@@ -25,6 +26,8 @@ Progress = Callable[[str, float], None]
 
 #: Where the time goes, roughly: choosing, learning and judging on a part of the orders, then learning from all.
 _JUDGED = 0.8
+
+_FREELY = Bounds(substitutes=True)
 
 #: A learning curve doubles the orders from point to point and has so many points at most.
 CURVE_POINTS = 7
@@ -89,20 +92,26 @@ def judged(
 
     Returns:
         The settings it chose; per context, and for best-sellers in it, `evaluation.Quality` as plain values; and
-        whether it may go live, by its answers in both contexts together.
+        whether it may go live, by its answers in both contexts together. The verdict allows substitutes: a shop
+        whose orders hold several colours of one thing has no worse a model for never offering the next colour.
     """
     taught, held_out = split(baskets.without_upsell())
     trial = _like(estimator).fit(taught, progress=progress)
+    model = trial.model_
+
+    def freely(basket: Sequence[str], exclude: Collection[str], k: int) -> Sequence[str]:
+        return model.recommend(basket, k=k, exclude=exclude, bounds=_FREELY).ids
+
     popular, known = best_sellers(taught), taught_products(taught)
     found: dict[str, dict[str, float]] = {}
     asked: list[Query] = []
     for name, context in CONTEXTS.items():
         questions = exam(held_out, context=context, seed=trial.random_state).queries
-        found[name] = measure(trial.model_.ids, questions, taught=known).as_dict()
+        found[name] = measure(model.ids, questions, taught=known).as_dict()
         found[f"{name}_popularity"] = measure(popular, questions, taught=known).as_dict()
         asked += questions
     pairs = int(np.count_nonzero(baskets.without_upsell().sizes >= 2))
-    return trial.choice_, found, judge(trial.model_.ids, popular, asked, baskets=pairs)
+    return trial.choice_, found, judge(freely, popular, asked, baskets=pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

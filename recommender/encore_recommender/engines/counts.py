@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from encore_recommender.engines.parts import Progress
 
 #: One pair in a part, 28 bytes, sorted by product, then other product. Weights are whole numbers, see `weigh_orders`.
 PAIR = np.dtype([("item", "<i4"), ("other", "<i4"), ("together", "<i4"), ("by_root", "<i8"), ("by_size", "<i8")])
+
+#: Orders weighed at once, about: 100 bytes each.
+ORDERS_AT_ONCE = 1_000_000
 
 #: What an engine and the arrays made of its answer take for a pair while its part is counted, bytes.
 BYTES_PER_PAIR = 150
@@ -98,10 +103,7 @@ def count(
     parts.agree(folder, {**(plan or {}), **mine})
     for step in ("merged", "orders"):
         engine.store(step, sql.STEPS[step])
-    kinds = engine.fetch(sql.KINDS)
-    kept = kinds["size"] <= max_lines
-    weights, unit = weigh(kinds["size"][kept], kinds["placed_at"][kept])
-    engine.load("weights", weights)
+    weighed = _weigh_all(engine, max_lines=max_lines)
     for step in ("baskets", "products"):
         engine.store(step, sql.STEPS[step])
     products = engine.fetch("SELECT * FROM products ORDER BY item")
@@ -126,41 +128,84 @@ def count(
         progress=progress,
     )
     return Counted(
-        n_orders=int(kinds["orders"][kept].sum()),
+        n_orders=weighed.orders,
         n_lines=int(products["orders_with"].sum()),
-        orders_left_out=int(kinds["orders"][~kept].sum()),
-        lately=int((weights["lately"] * kinds["orders"][kept]).sum()),
+        orders_left_out=int(engine.fetch(sql.LEFT_OUT.format(most=max_lines))["orders"][0]),
+        lately=weighed.lately,
         product=products["product"],
         orders_with=products["orders_with"],
         by_root=products["by_root"],
         by_size=products["by_size"],
         recent=products["lately"],
-        first_at=float(kinds["placed_at"][kept].min()) if kept.any() else 0.0,
-        last_at=float(kinds["placed_at"][kept].max()) if kept.any() else 0.0,
-        unit=unit,
+        first_at=weighed.oldest,
+        last_at=weighed.newest,
+        unit=unit_at(weighed.newest),
         spans=spans,
         files=files,
     )
 
 
-def weigh(sizes: NDArray[np.int64], placed_at: NDArray[np.float64]) -> tuple[dict[str, NDArray[Any]], float]:
-    """The table `weights` and its unit, from the functions that weigh orders in memory."""
-    none, placed_at = np.zeros(0, dtype=np.int32), placed_at.astype(np.float64)
-    one_of_each = Baskets(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighed:
+    orders: int
+    lately: int
+    oldest: float
+    newest: float
+
+
+def _weigh_all(engine: Engine, *, max_lines: int) -> _Weighed:
+    """Load the table `weights`, some orders at a time, from the functions that weigh orders in memory."""
+    found = engine.fetch(sql.SPAN.format(most=max_lines))
+    orders = int(found["orders"][0])
+    oldest, newest = (float(found[name][0]) if orders else 0.0 for name in ("oldest", "newest"))
+    first, past = math.floor(oldest), math.floor(newest) + 1
+    cuts = orders // ORDERS_AT_ONCE + 1
+    edges = sorted({first + (past - first) * cut // cuts for cut in range(cuts + 1)})
+    lately = 0
+    for number, (since, until) in enumerate(pairwise(edges)):
+        kinds = engine.fetch(sql.KINDS.format(since=since, until=until))
+        kept = kinds["size"] <= max_lines
+        weights = weigh(kinds["size"][kept], kinds["placed_at"][kept], newest=newest)
+        engine.load("weights", weights, append=number > 0)
+        lately += int((weights["lately"] * kinds["orders"][kept]).sum())
+    return _Weighed(orders=orders, lately=lately, oldest=oldest, newest=newest)
+
+
+def weigh(sizes: NDArray[np.int64], placed_at: NDArray[Any], *, newest: float) -> dict[str, NDArray[Any]]:
+    """Rows of the table `weights`.
+
+    Args:
+        sizes: Lines of an order.
+        placed_at: Unix seconds.
+        newest: Of all orders that count.
+    """
+    times = placed_at.astype(np.float64)
+    one_of_each = _orders(sizes, times)
+    weighed = {
+        name: weigh_orders(one_of_each, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS, newest=newest)
+        for name, exponent in BASKET_EXPONENTS.items()
+    }
+    return {
+        "size": sizes.astype(np.int64),
+        "placed_at": times,
+        **weighed,
+        "lately": weigh_lately(times, newest=newest),
+    }
+
+
+def unit_at(newest: float) -> float:
+    """See `counting.Counts`."""
+    return unit_of(_orders(np.ones(1, dtype=np.int64), np.array([newest])), half_life_days=HALF_LIFE_DAYS)
+
+
+def _orders(sizes: NDArray[np.int64], times: NDArray[np.float64]) -> Baskets:
+    """Orders of which no more is known than this, as `weigh_orders` takes them."""
+    none = np.zeros(0, dtype=np.int32)
+    return Baskets(
         skus=(),
         start=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)]),
         items=none,
         quantities=none.astype(np.int64),
         upsell=none.astype(np.bool_),
-        times=placed_at,
+        times=times,
     )
-    weighed = {
-        name: weigh_orders(one_of_each, basket_exponent=exponent, half_life_days=HALF_LIFE_DAYS)
-        for name, exponent in BASKET_EXPONENTS.items()
-    }
-    return {
-        "size": sizes.astype(np.int64),
-        "placed_at": placed_at,
-        **weighed,
-        "lately": weigh_lately(placed_at),
-    }, unit_of(one_of_each, half_life_days=HALF_LIFE_DAYS)

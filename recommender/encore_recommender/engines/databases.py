@@ -19,8 +19,8 @@ Columns = Mapping[str, NDArray[Any]]
 class Engine(Protocol):
     """Runs the texts of `sql`, all of them unchanged."""
 
-    def load(self, name: str, columns: Columns) -> None:
-        """Keep arrays as a table, in place of one that has the name already."""
+    def load(self, name: str, columns: Columns, *, append: bool = False) -> None:
+        """Keep arrays as a table, in place of one that has the name already; or append them to that."""
 
     def store(self, name: str, select: str) -> None:
         """Keep what a SELECT gives as a table; one that is there already is taken for finished and stays."""
@@ -62,12 +62,13 @@ class Database:
         self._connection = connection
         self._placeholder = placeholder
 
-    def load(self, name: str, columns: Columns) -> None:
+    def load(self, name: str, columns: Columns, *, append: bool = False) -> None:
         declared = ", ".join(f"{column} {_declared(values)}" for column, values in columns.items())
         values = ", ".join([self._placeholder] * len(columns))
         with closing(self._connection.cursor()) as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {name}")
-            cursor.execute(f"CREATE TEMPORARY TABLE {name} ({declared})")
+            if not append:
+                cursor.execute(f"DROP TABLE IF EXISTS {name}")
+                cursor.execute(f"CREATE TEMPORARY TABLE {name} ({declared})")
             rows = zip(*(_plain(values) for values in columns.values()), strict=True)
             cursor.executemany(f"INSERT INTO {name} VALUES ({values})", rows)
 
@@ -109,14 +110,15 @@ class DuckDB:
         if threads is not None:
             self._connection.execute(f"SET threads = {threads}")
 
-    def load(self, name: str, columns: Columns) -> None:
+    def load(self, name: str, columns: Columns, *, append: bool = False) -> None:
         self._connection.register("loaded", dict(columns))
         # NaN is a number to DuckDB, the largest one.
         parts = [
             f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END AS {column}" if values.dtype.kind == "f" else column
             for column, values in columns.items()
         ]
-        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {', '.join(parts)} FROM loaded")
+        into = f"INSERT INTO {name}" if append else f"CREATE OR REPLACE TABLE {name} AS"
+        self._connection.execute(f"{into} SELECT {', '.join(parts)} FROM loaded")
         self._connection.unregister("loaded")
 
     def store(self, name: str, select: str) -> None:
@@ -144,14 +146,14 @@ class Spark:
 
     Args:
         session: A `pyspark.sql.SparkSession`; stays open.
-        folder: Where tables are kept as Parquet: a path or URL that the driver and every worker can reach.
+        folder: Where tables are kept as Parquet: one that the driver and every worker can reach.
     """
 
     def __init__(self, session: Any, folder: Path) -> None:
         self._session = session
         self._folder = folder
 
-    def load(self, name: str, columns: Columns) -> None:
+    def load(self, name: str, columns: Columns, *, append: bool = False) -> None:
         import pyarrow
         import pyarrow.parquet
 
@@ -159,9 +161,11 @@ class Spark:
             column: pyarrow.array(values, mask=np.isnan(values) if values.dtype.kind == "f" else None)
             for column, values in columns.items()
         }
-        target = self._folder / f"{name}.parquet"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        pyarrow.parquet.write_table(pyarrow.table(arrays), target)
+        target = self._folder / name
+        if not append:
+            shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(pyarrow.table(arrays), target / f"{len(list(target.iterdir()))}.parquet")
         self._show(name, target)
 
     def store(self, name: str, select: str) -> None:

@@ -30,7 +30,17 @@ HAVING SUM(1 - upsell) > 0
 """
 
 #: What has to be weighed, between ORDERS and BASKETS: orders of one size and one time weigh the same.
-KINDS = "SELECT size, placed_at, COUNT(*) AS orders FROM orders GROUP BY size, placed_at"
+KINDS = """
+SELECT size, placed_at, COUNT(*) AS orders
+FROM orders
+WHERE placed_at >= {since} AND placed_at < {until}
+GROUP BY size, placed_at
+"""
+
+#: How many orders there are, and between which times.
+SPAN = "SELECT COUNT(*) AS orders, MIN(placed_at) AS oldest, MAX(placed_at) AS newest FROM orders WHERE size <= {most}"
+
+LEFT_OUT = "SELECT COUNT(*) AS orders FROM orders WHERE size > {most}"
 
 #: The lines that count. An order too long to be weighed is left out.
 BASKETS = """

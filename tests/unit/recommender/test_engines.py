@@ -267,6 +267,12 @@ def test_a_count_that_was_stopped_goes_on_where_it_stopped(tmp_path: Path) -> No
     assert len(whole) > 4
 
 
+def test_weighing_some_orders_at_a_time_changes_nothing(tmp_path: Path) -> None:
+    whole = [file.read_bytes() for file in counted_in_parts(hard_rows(), tmp_path / "whole")]
+    with patch.object(counts, "ORDERS_AT_ONCE", 50):
+        assert [file.read_bytes() for file in counted_in_parts(hard_rows(), tmp_path / "cut")] == whole
+
+
 def test_a_part_that_was_damaged_is_counted_again(tmp_path: Path) -> None:
     rows = hard_rows()
     whole = [file.read_bytes() for file in counted_in_parts(rows, tmp_path)]

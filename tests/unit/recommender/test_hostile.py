@@ -241,7 +241,7 @@ tame_rows = st.lists(
 
 
 @given(rows=wild_rows | tame_rows)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_rows_are_either_refused_or_learned_from_without_losing_a_line(rows: list[Any]) -> None:
     try:
         baskets = Baskets.from_rows(rows)

@@ -53,6 +53,7 @@ def test_a_model_of_few_orders_may_not_however_good() -> None:
         "it learned from 99 orders of two products or more, and fewer than 100 cannot show whether it beats the "
         "best-sellers"
     )
+    assert judge(knowing, ignorant, ASKED, baskets=1).doubt.startswith("it learned from 1 order of two products ")
     assert judge(knowing, ignorant, ASKED, baskets=100).doubt == ""
 
 
