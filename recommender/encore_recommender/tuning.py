@@ -44,8 +44,8 @@ STEPS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 FACTOR_STEPS = {"recency": (0.0, 0.25, 0.5), "rarity": (0.0, 0.1)}
 MEMORY_STEPS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 
-#: A step is taken when it gains a standard error of the paired difference, and a five-hundredth at least.
-STANDARD_ERRORS, LEAST_GAIN = 1.0, 0.002
+#: A step is taken when it gains half a standard error of the paired difference, and a five-hundredth at least.
+STANDARD_ERRORS, LEAST_GAIN = 0.5, 0.002
 
 #: One line known: what else do its buyers take? Several: also what each adds to the others.
 DEFAULTS: Mapping[str, Blend] = {

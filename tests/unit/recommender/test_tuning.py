@@ -10,13 +10,13 @@ from encore_recommender.tuning import DEFAULTS, Choice, _better
 @pytest.mark.parametrize(
     ("wins", "losses", "taken"),
     [
-        (60, 40, True),  # 20 of 1,000 ahead, a standard error of 10
-        (55, 45, True),  # just one standard error
-        (53, 47, False),  # 6 ahead of 10 that luck explains
+        (60, 40, True),  # 20 of 1,000 ahead, where 10 are a standard error
+        (53, 47, True),  # 6 ahead
+        (52, 48, False),  # 4 ahead
         (40, 60, False),
     ],
 )
-def test_a_step_is_taken_when_it_gains_a_standard_error(wins: int, losses: int, taken: bool) -> None:
+def test_a_step_is_taken_when_it_gains_half_a_standard_error(wins: int, losses: int, taken: bool) -> None:
     then = np.full(1_000, 0.5)
     now = then + np.concatenate([np.ones(wins), -np.ones(losses), np.zeros(1_000 - wins - losses)])
     assert _better(now, then) == taken
