@@ -3,7 +3,3 @@
 The counts are those of `counting`, to the last unit, because every engine runs the same text (`sql`) over the same
 whole numbers. Training only.
 """
-
-from encore_recommender.engines.fitting import Fitted, fit
-
-__all__ = ["Fitted", "fit"]

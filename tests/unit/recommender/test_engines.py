@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from encore_recommender import Baskets, CoPurchaseModel, CoPurchaseRecommender
 from encore_recommender.counting import count_pairs
-from encore_recommender.engines import counts, fit
+from encore_recommender.engines import counts
 from encore_recommender.engines.databases import Database, DuckDB, Engine
+from encore_recommender.engines.fitting import fit
 from encore_recommender.engines.parts import OtherPlan, Progress
 from encore_recommender.neighbours import SIZES
 
