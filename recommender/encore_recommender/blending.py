@@ -21,7 +21,7 @@ from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease
 #: third errs on other questions than the first: together they beat either alone.
 DENSE: Mapping[str, tuple[bool, float, float]] = {
     "ease": (True, 20.0, 1.0 / 3.0),
-    "smooth_ease": (True, 100.0, 1.0 / 3.0),
+    "smooth_ease": (True, 200.0, 1.0 / 3.0),
     "plain_ease": (False, 20.0, 0.0),
 }
 

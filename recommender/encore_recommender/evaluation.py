@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -51,6 +51,8 @@ class Query:
     hidden: str
     history: tuple[str, ...] = ()
     """What the customer had bought before, once per order, oldest first; empty where unknown."""
+    order: int = field(default=-1, compare=False)
+    """Its number among the orders asked about: queries about one order rise and fall together."""
 
 
 def split(baskets: Baskets, *, share: float = TEST_SHARE, by_content: bool = False) -> tuple[Baskets, Baskets]:
@@ -118,7 +120,9 @@ def queries(
             hidden = lines.pop(draw % len(lines))
             shown = lines if context == "all" else [lines[(draw // 10_007) % len(lines)]]
             history = past.get(_customer(test, order), ())
-            asked.append(Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden, history=tuple(history)))
+            asked.append(
+                Query(basket=tuple(shown), exclude=tuple(lines), hidden=hidden, history=tuple(history), order=order)
+            )
     return asked
 
 

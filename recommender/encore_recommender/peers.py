@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def knn_tfidf(taught: Taught) -> Iterator[tuple[str, Scores]]:
 def knn_bm25(taught: Taught) -> Iterator[tuple[str, Scores]]:
     rows = taught.orders.T.tocsr()
     length = taught.sold / taught.sold.mean()
-    for k1, b in ((0.1, 0.2), (1.2, 0.75), (1.2, 1.0)):
+    for k1, b in product((0.1, 1.2), (0.2, 0.75, 1.0)):
         saturated = (k1 + 1.0) / (k1 * (1.0 - b + b * length) + 1.0)
         weighted = sparse.diags_array(saturated) @ rows @ _inverse_frequency(taught)
         yield from ((f"K1 {k1} B {b} {name}", scores) for name, scores in _knn(weighted))
@@ -157,7 +158,7 @@ def edlae(taught: Taught) -> Iterator[tuple[str, Scores]]:
     """With the order weights that a careful hand would try."""
     for exponent, half_life in WEIGHTINGS:
         gram = taught.gram(exponent, half_life)
-        for ridge in (20.0, 50.0, 100.0):
+        for ridge in (20.0, 50.0, 100.0, 200.0):
             for dropout in (0.1, 0.33):
                 name = f"size {exponent} half-life {half_life} ridge {ridge} dropout {dropout}"
                 yield name, _rebuild(gram, ridge, dropout)
@@ -190,7 +191,7 @@ def als(taught: Taught) -> Iterator[tuple[str, Scores]]:
     """`implicit`, folding the basket in."""
     from implicit.als import AlternatingLeastSquares
 
-    for factors, ridge, alpha in ((64, 10.0, 5.0), (128, 10.0, 5.0), (128, 50.0, 20.0)):
+    for factors, ridge, alpha in ((32, 10.0, 5.0), (64, 10.0, 5.0), (128, 10.0, 5.0), (128, 50.0, 20.0)):
         model = AlternatingLeastSquares(
             factors=factors, regularization=ridge, alpha=alpha, iterations=10, random_state=0, num_threads=1
         )

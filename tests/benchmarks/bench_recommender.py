@@ -7,7 +7,9 @@ timestamp, quantity, unit_price); a seeded synthetic shop with planted complemen
 
 The first 80 % of the orders by time (by appearance where there is none) teach; methods are tuned on the last eighth of
 those; the last 20 % ask: one line of an order is hidden, all other lines or one of them are shown, all products outside
-the order are ranked. Peers are tuned for each of the two contexts apart; ours runs with its defaults.
+the order are ranked. Peers are tuned for each of the two contexts apart; ours runs with its defaults. `next order` asks
+those one-item questions whose customer ordered before: ours is told what they bought, the peers see the line alone, and
+`bought before` offers what the customer bought most often.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import json
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,7 +41,8 @@ from encore_recommender.tuning import VALIDATION_SHARE
 QUERIES, ROUNDS = 5_000, 5
 CONTEXTS: tuple[Context, ...] = ("all", "one")
 CONTEXT_NAMES = {"all": "full basket", "one": "one item"}
-OURS, OURS_KNOWN = "encore", "encore + customer history"
+NEXT = "next order"
+OURS, OURS_KNOWN, HABIT = "encore", "encore + customer history", "bought before"
 AT_ONCE = 256
 RESAMPLES = 2_000
 
@@ -48,6 +52,27 @@ class Shop:
     name: str
     baskets: Baskets
     prices: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Which order each query is about: queries about one order rise and fall together, so orders are drawn again."""
+
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, asked: Sequence[Query]) -> Witnesses:
+        _, order = np.unique([query.order for query in asked], return_inverse=True)
+        return cls(order)
+
+    def interval(self, values: NDArray[np.float64]) -> list[float]:
+        """The ends of the 95 % bootstrap interval of the mean."""
+        sums, counts = np.bincount(self.order, weights=values), np.bincount(self.order)
+        rng = np.random.default_rng(0)
+        draws = (rng.integers(0, len(sums), len(sums)) for _ in range(RESAMPLES))
+        means = [float(sums[drawn].sum() / counts[drawn].sum()) for drawn in draws]
+        low, high = np.quantile(means, [0.025, 0.975]).tolist()
+        return [low, high]
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,11 @@ class Answers:
     def gains(self) -> NDArray[np.float64]:
         return np.where(np.isinf(self.rank), 0.0, 1.0 / np.log2(self.rank + 1.0))
 
-    def metrics(self, taught: int, values: NDArray[np.float64]) -> dict[str, float]:
+    def of(self, chosen: NDArray[np.bool_]) -> Answers:
+        """To some of the questions."""
+        return Answers(self.ranked[chosen], self.hidden[chosen])
+
+    def metrics(self, taught: int, values: NDArray[np.float64], witnesses: Witnesses) -> dict[str, Any]:
         rank = self.rank
         shown = np.unique(self.ranked[:, :3])
         return {
@@ -75,6 +104,7 @@ class Answers:
             "hit_rate_at_10": float((rank <= 10).mean()),
             "mrr_at_10": float((1.0 / rank).mean()),
             "ndcg_at_10": float(self.gains.mean()),
+            "ndcg_at_10_interval": witnesses.interval(self.gains),
             "coverage_at_3": float(np.count_nonzero(shown >= 0) / taught),
             "value_weighted_hit_rate_at_3": float((values * (rank <= 3)).sum() / values.sum()) if values.sum() else 0.0,
         }
@@ -153,6 +183,20 @@ def hidden_of(asked: Sequence[Query], taught: Taught) -> NDArray[np.int64]:
     return np.array([i if taught.sold[i] else -1 for i in known])
 
 
+def rank_by_habit(asked: Sequence[Query], taught: Taught) -> Answers:
+    """What the customer bought in most orders, then the best-sellers."""
+    index = {sku: i for i, sku in enumerate(taught.baskets.skus)}
+    by_sales = np.argsort(-taught.sold, kind="stable").tolist()
+    ranked = np.full((len(asked), DEPTH), -1, dtype=np.int64)
+    for i, query in enumerate(asked):
+        often = Counter(index[sku] for sku in query.history)
+        barred = {index[sku] for sku in query.exclude}
+        habits = sorted(often, key=lambda item: (-often[item], -taught.sold[item], item))
+        found = [item for item in dict.fromkeys([*habits, *by_sales[: DEPTH + len(barred)]]) if item not in barred]
+        ranked[i, : min(len(found), DEPTH)] = found[:DEPTH]
+    return Answers(ranked, hidden_of(asked, taught))
+
+
 def rank_ours(
     model: CoPurchaseRecommender, asked: Sequence[Query], taught: Taught, *, known: bool
 ) -> tuple[Answers, float]:
@@ -223,24 +267,34 @@ def judge(shop: Shop, names: Sequence[str]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say(f"{shop.name}: {train.n_orders} orders, {n_taught} products; encore fitted in {seconds:.1f} s, {memory:.0f} MB")
-    found: dict[str, dict[str, Any]] = {CONTEXT_NAMES[context]: {} for context in CONTEXTS}
-    gains: dict[Context, dict[str, NDArray[np.float64]]] = {context: {} for context in CONTEXTS}
+    known = np.array([bool(query.history) for query in asked["one"]])
+    regulars = [query for query in asked["one"] if query.history]
+    questions = {CONTEXT_NAMES[context]: asked[context] for context in CONTEXTS} | (
+        {NEXT: regulars} if regulars else {}
+    )
+    witnesses = {protocol: Witnesses.of(queries) for protocol, queries in questions.items()}
+    found: dict[str, dict[str, Any]] = {protocol: {} for protocol in questions}
+    gains: dict[str, dict[str, NDArray[np.float64]]] = {protocol: {} for protocol in questions}
 
-    def note(name: str, context: Context, answers: Answers, **more: Any) -> None:
-        values = np.array([shop.prices.get(query.hidden, 0.0) for query in asked[context]])
-        found[CONTEXT_NAMES[context]][name] = {**answers.metrics(n_taught, values), **more}
-        gains[context][name] = answers.gains
+    def note(name: str, protocol: str, answers: Answers, **more: Any) -> None:
+        values = np.array([shop.prices.get(query.hidden, 0.0) for query in questions[protocol]])
+        found[protocol][name] = {**answers.metrics(n_taught, values, witnesses[protocol]), **more}
+        gains[protocol][name] = answers.gains
+        if protocol == CONTEXT_NAMES["one"] and regulars:
+            note(name, NEXT, answers.of(known))
 
     for context in CONTEXTS:
         answers, error = rank_ours(model, asked[context], taught, known=False)
-        note(OURS, context, answers, calibration_error=error)
+        note(OURS, CONTEXT_NAMES[context], answers, calibration_error=error)
         if any(query.history for query in asked[context]):
             answers, error = rank_ours(model, asked[context], taught, known=True)
-            note(OURS_KNOWN, context, answers, calibration_error=error)
+            note(OURS_KNOWN, CONTEXT_NAMES[context], answers, calibration_error=error)
+    if regulars:
+        note(HABIT, NEXT, rank_by_habit(regulars, taught))
     for name in names:
         try:
             for context, (setting, answers) in tuned(name, train, asked).items():
-                note(name, context, answers, setting=setting)
+                note(name, CONTEXT_NAMES[context], answers, setting=setting)
             say(f"  {name}: {found['full basket'][name]['ndcg_at_10']:.4f} {found['one item'][name]['ndcg_at_10']:.4f}")
         except ImportError as missing:
             say(f"  {name}: left out ({missing})")
@@ -248,25 +302,27 @@ def judge(shop: Shop, names: Sequence[str]) -> dict[str, Any]:
         "shop": shop.name,
         "orders": train.n_orders,
         "products": n_taught,
-        "queries": len(asked["all"]),
+        "queries": {protocol: len(queries) for protocol, queries in questions.items()},
         "fit_seconds": seconds,
         "peak_megabytes": memory,
         "choice": model.choice_.as_dict(),
         "results": found,
-        "against_best_peer": {CONTEXT_NAMES[c]: compared(gains[c]) for c in CONTEXTS if len(gains[c]) > 2},
+        "against_best_peer": {
+            protocol: compared(gains[protocol], witnesses[protocol], ours=OURS_KNOWN if protocol == NEXT else OURS)
+            for protocol in questions
+            if set(gains[protocol]) - {OURS, OURS_KNOWN}
+        },
         **({"dial": {CONTEXT_NAMES[c]: turned(model, asked[c], shop.prices) for c in CONTEXTS}} if shop.prices else {}),
         **({"planted_in_top_5": planted_in_top_5(model)} if shop.name == "synthetic" else {}),
     }
 
 
-def compared(gains: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Ours against the peer that did best on the test itself: a paired bootstrap over the queries."""
+def compared(gains: dict[str, NDArray[np.float64]], witnesses: Witnesses, *, ours: str) -> dict[str, Any]:
+    """Ours against the peer that did best on the test itself: a paired bootstrap over the orders."""
     peers = {name: found for name, found in gains.items() if name not in (OURS, OURS_KNOWN)}
     best = max(peers, key=lambda name: float(peers[name].mean()))
-    ahead = gains[OURS] - peers[best]
-    rng = np.random.default_rng(0)
-    means = [ahead[rng.integers(0, len(ahead), len(ahead))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [0.025, 0.975]).tolist()
+    ahead = gains[ours] - peers[best]
+    low, high = witnesses.interval(ahead)
     base = float(peers[best].mean())
     return {"peer": best, "relative": float(ahead.mean()) / base, "low": low / base, "high": high / base}
 
@@ -274,13 +330,13 @@ def compared(gains: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
 def table(reports: Sequence[dict[str, Any]]) -> str:
     """Markdown: NDCG@10 per shop and context, then the details."""
     lines: list[str] = []
-    for context in CONTEXT_NAMES.values():
-        names = list(dict.fromkeys(name for report in reports for name in report["results"][context]))
+    for context in (*CONTEXT_NAMES.values(), NEXT):
+        names = list(dict.fromkeys(name for report in reports for name in report["results"].get(context, {})))
         names.sort(key=lambda name: name not in (OURS, OURS_KNOWN))
         lines += ["", f"NDCG@10, {context}", "", f"| method | {' | '.join(r['shop'] for r in reports)} | mean |"]
         lines += ["|---|" + "---:|" * (len(reports) + 1)]
         for name in names:
-            cells = [r["results"][context].get(name, {}).get("ndcg_at_10") for r in reports]
+            cells = [r["results"].get(context, {}).get(name, {}).get("ndcg_at_10") for r in reports]
             mean = f"{np.mean(cells):.4f}" if None not in cells else ""
             lines.append(f"| {name} | {' | '.join('' if c is None else f'{c:.4f}' for c in cells)} | {mean} |")
         against = [r["against_best_peer"].get(context) for r in reports]
@@ -290,14 +346,15 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
     more = ("value_weighted_hit_rate_at_3", "calibration_error")
     for report in reports:
         for context, results in report["results"].items():
-            lines += ["", f"{report['shop']}, {context}, {report['queries']} queries", ""]
+            lines += ["", f"{report['shop']}, {context}, {report['queries'][context]} queries", ""]
             lines += [
-                "| method | HR@1 | HR@3 | HR@10 | MRR | coverage@3 | value HR@3 | calibration |",
-                "|---|" + "---:|" * 7,
+                "| method | NDCG@10 | HR@1 | HR@3 | HR@10 | MRR | coverage@3 | value HR@3 | calibration |",
+                "|---|" + "---:|" * 8,
             ]
             for name, found in results.items():
+                low, high = found["ndcg_at_10_interval"]
                 cells = [f"{found[key]:.4f}" if key in found else "" for key in (*shown, *more)]
-                lines.append(f"| {name} | {' | '.join(cells)} |")
+                lines.append(f"| {name} | {found['ndcg_at_10']:.4f} [{low:.4f}, {high:.4f}] | {' | '.join(cells)} |")
         for context, dials in report.get("dial", {}).items():
             lines += [
                 "",
