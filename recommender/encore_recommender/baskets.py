@@ -14,7 +14,7 @@ from encore_recommender import columns, ids
 from encore_recommender.columns import BadBaskets
 
 if TYPE_CHECKING:
-    from encore_recommender.lines import Lines
+    from encore_recommender.reading.lines import Lines
 
 __all__ = ["BadBaskets", "Baskets"]
 
@@ -218,35 +218,35 @@ class Baskets:
             Unreadable: The file is no order history or, with `strict=True`, has a bad row.
             OSError: It cannot be read.
         """
-        from encore_recommender.readers import read_csv
+        from encore_recommender.reading.readers import read_csv
 
         return cls.from_lines(read_csv(source, **options).told())
 
     @classmethod
     def from_parquet(cls, path: Any, **options: Any) -> Baskets:
         """Build from a Parquet file or a folder of them; see `readers.read_parquet` and `from_csv`."""
-        from encore_recommender.readers import read_parquet
+        from encore_recommender.reading.readers import read_parquet
 
         return cls.from_lines(read_parquet(path, **options).told())
 
     @classmethod
     def from_arrow(cls, table: Any, **options: Any) -> Baskets:
         """Build from a pyarrow Table or anything with an Arrow stream; see `readers.read_arrow` and `from_csv`."""
-        from encore_recommender.readers import read_arrow
+        from encore_recommender.reading.readers import read_arrow
 
         return cls.from_lines(read_arrow(table, **options).told())
 
     @classmethod
     def from_dataframe(cls, frame: Any, **options: Any) -> Baskets:
         """Build from a DataFrame of pandas, polars or another kind; see `readers.read_dataframe` and `from_csv`."""
-        from encore_recommender.readers import read_dataframe
+        from encore_recommender.reading.readers import read_dataframe
 
         return cls.from_lines(read_dataframe(frame, **options).told())
 
     @classmethod
     def from_sql(cls, rows: Any, **options: Any) -> Baskets:
         """Build from a DB-API cursor or any iterable of rows; see `readers.read_sql` and `from_csv`."""
-        from encore_recommender.readers import read_sql
+        from encore_recommender.reading.readers import read_sql
 
         return cls.from_lines(read_sql(rows, **options).told())
 

@@ -22,11 +22,11 @@ from click.testing import CliRunner, Result
 from encore_recommender import CoPurchaseRecommender, load
 from encore_recommender.baskets import Baskets
 from encore_recommender.cli import cli
+from encore_recommender.cli.plotting import draw
+from encore_recommender.cli.tables import table
 from encore_recommender.contest import PEERS
 from encore_recommender.exams import Interval
 from encore_recommender.persistence import open_model
-from encore_recommender.plotting import draw
-from encore_recommender.tables import table
 from encore_recommender.training import CurvePoint
 
 PROGRAM = [sys.executable, "-c", "from encore_recommender.cli import main; main()"]

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from encore_recommender import Explanation, reports
+from encore_recommender import Explanation
 from encore_recommender.baskets import Baskets
 from encore_recommender.bounds import Bounds
+from encore_recommender.cli import reports
 from encore_recommender.cli.frame import (
     HOLD_OUT,
     SEED,

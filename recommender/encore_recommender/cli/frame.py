@@ -19,8 +19,8 @@ import click
 from encore_recommender.baskets import BadBaskets
 from encore_recommender.bounds import BadBounds
 from encore_recommender.engines.parts import OtherPlan
-from encore_recommender.lines import Lines
 from encore_recommender.persistence import ModelRefused
+from encore_recommender.reading.lines import Lines
 
 CODES = """\b
 Exit codes:
@@ -184,7 +184,7 @@ def read_file(
     **how: Any,
 ) -> Lines:
     """Lines of a CSV or Parquet file; `-` is CSV on standard input."""
-    from encore_recommender.readers import read_csv, read_parquet
+    from encore_recommender.reading.readers import read_csv, read_parquet
 
     how["zone"] = _zone(time_zone)
     if data.is_dir() or data.suffix == ".parquet":

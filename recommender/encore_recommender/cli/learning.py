@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from encore_recommender import reports
 from encore_recommender.baskets import Baskets
+from encore_recommender.cli import reports
 from encore_recommender.cli.frame import HOLD_OUT, HOW, SEED, BadData, Output, Reader, Refused, outputs, reads
 from encore_recommender.evaluation import split
 from encore_recommender.exams import CONTEXTS
@@ -252,6 +252,6 @@ def _check_plot(path: Path) -> None:
 
 
 def _draw(points: list[Any], path: Path, source: str) -> None:
-    from encore_recommender.plotting import draw
+    from encore_recommender.cli.plotting import draw
 
     draw(points, path, title=f"What {source} teaches: quality against data size")

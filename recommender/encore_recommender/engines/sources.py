@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from encore_recommender import cells, headers
 from encore_recommender.baskets import Baskets
-from encore_recommender.cells import BadCell, NoSale
 from encore_recommender.engines.databases import FileEngine
-from encore_recommender.headers import Unreadable
+from encore_recommender.reading import cells, headers
+from encore_recommender.reading.cells import BadCell, NoSale
+from encore_recommender.reading.headers import Unreadable
 
 #: Said of products, not of lines.
 DESCRIBED = ("category", "title", "parent")

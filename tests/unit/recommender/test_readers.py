@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encore_recommender.baskets import Baskets
-from encore_recommender.headers import FIELDS, Unreadable
-from encore_recommender.lines import Lines, RowsLeftOut
-from encore_recommender.readers import read_arrow, read_csv, read_dataframe, read_parquet, read_sql
+from encore_recommender.reading.headers import FIELDS, Unreadable
+from encore_recommender.reading.lines import Lines, RowsLeftOut
+from encore_recommender.reading.readers import read_arrow, read_csv, read_dataframe, read_parquet, read_sql
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encore_recommender import cells
-from encore_recommender.cells import BadCell, NoSale, Parse
-from encore_recommender.headers import Unreadable
+from encore_recommender.reading import cells
+from encore_recommender.reading.cells import BadCell, NoSale, Parse
+from encore_recommender.reading.headers import Unreadable
 
 #: Of each kind of row left out so many are named; all are counted.
 EXAMPLES = 5

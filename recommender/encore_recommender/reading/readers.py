@@ -21,9 +21,9 @@ from typing import IO, Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from encore_recommender.cells import shown
-from encore_recommender.headers import Unreadable, matched
-from encore_recommender.lines import Column, Growing, Lines, Source, understood
+from encore_recommender.reading.cells import shown
+from encore_recommender.reading.headers import Unreadable, matched
+from encore_recommender.reading.lines import Column, Growing, Lines, Source, understood
 
 #: Spreadsheets of some countries write `;`, databases like tabs.
 DELIMITERS = (",", ";", "\t", "|")

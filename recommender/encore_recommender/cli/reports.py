@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from encore_recommender.tables import table
+from encore_recommender.cli.tables import table
 
 CONTEXT_TITLES = {"full_basket": "full basket (all other lines known)", "one_line": "one line known"}
 

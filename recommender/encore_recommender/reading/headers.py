@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from encore_recommender.cells import shown
 from encore_recommender.columns import BadBaskets
+from encore_recommender.reading.cells import shown
 
 #: Per field, the headers it is known under, likeliest first; case, spaces and punctuation do not count.
 FIELDS: Mapping[str, tuple[str, ...]] = {

@@ -1,0 +1,1 @@
+"""Order histories from files, tables and databases, with every row accounted for."""
