@@ -47,9 +47,9 @@ def judge(model: Recommend, popular: Recommend, asked: Sequence[Query], *, baske
         asked: From `evaluation.queries`, of any context; an order may be asked several times.
         baskets: Orders of two products or more in the whole history.
     """
-    by_order: defaultdict[frozenset[str], list[float]] = defaultdict(list)
+    by_order: defaultdict[int, list[float]] = defaultdict(list)
     for query in asked:
-        by_order[frozenset((*query.exclude, query.hidden))].append(_gain(model, query) - _gain(popular, query))
+        by_order[query.order].append(_gain(model, query) - _gain(popular, query))
     lead, low, high = _interval(list(by_order.values()))
     doubt = ""
     if baskets < ENOUGH_BASKETS:

@@ -11,7 +11,7 @@ from encore_recommender.judging import judge
 
 #: Forty orders of a tool and its part, each asked for both.
 ASKED = [
-    Query(basket=(shown,), exclude=(shown,), hidden=hidden)
+    Query(basket=(shown,), exclude=(shown,), hidden=hidden, order=n)
     for n in range(40)
     for shown, hidden in ((f"tool {n}", f"part {n}"), (f"part {n}", f"tool {n}"))
 ]
@@ -60,3 +60,13 @@ def test_a_model_of_few_orders_may_not_however_good() -> None:
 def test_without_a_question_nothing_is_known() -> None:
     verdict = judge(knowing, ignorant, [], baskets=200)
     assert (verdict.questions, verdict.lead, verdict.low, verdict.high, verdict.doubt) == (0, 0.0, 0.0, 0.0, "")
+
+
+def test_two_orders_of_the_same_products_are_two_witnesses() -> None:
+    asked = [
+        Query(basket=(shown,), exclude=(shown,), hidden=hidden, order=n)
+        for n, (shown, hidden) in enumerate([("tool 7", "part 7"), ("part 7", "tool 7")] * 20)
+    ]
+    verdict = judge(lucky_once, ignorant, asked, baskets=200)
+    assert verdict.lead == 0.5
+    assert 0.3 < verdict.low < 0.4 and 0.6 < verdict.high < 0.7
