@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from encore_recommender.baskets import Baskets
 from encore_recommender.counting import HALF_LIFE_DAYS as HALF_LIFE_DAYS
 from encore_recommender.counting import Counts, PairBlock, PairCounts, count, count_pairs, pair_blocks, weigh_lately
 from encore_recommender.neighbours import Neighbours
-from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, gram, share_of_lines
+from encore_recommender.scorers import PRIORS, conditional, cosine, dropout_ease, grams, share_of_lines
 
 #: What the dense scores are made of: orders weighted by the root of their size and by age (or every order alike), the
 #: ridge, and the dropout as p / (1 - p). Wide assortments with long baskets want the first, narrow ones the second. The
@@ -68,7 +68,7 @@ class Pairs:
     trend: NDArray[np.float64]
     """Per product, log of its recent share of orders over its usual one; 0 without times."""
     rarity: NDArray[np.float64]
-    """Per product, log of the mean product's orders over its own, weighted as in the `gram`."""
+    """Per product, log of the mean product's orders over its own, weighted as in `grams`."""
 
     def factor(self, blend: Blend) -> NDArray[np.float32] | None:
         """What each product's blended score is multiplied by; None where that is 1."""
@@ -231,13 +231,12 @@ def score(
 
 
 def _dense(evidence: Evidence, head: int) -> list[NDArray[Any]]:
-    """One matrix per name in DENSE; each way of weighing orders is counted once."""
-    found: list[NDArray[Any]] = []
-    for weighted, settings in groupby(DENSE.values(), key=lambda setting: setting[0]):
-        lines_together = gram(evidence.blocks(), evidence.root, head, weighted=weighted)
-        for _, ridge, dropout in settings:
-            found.append(dropout_ease(lines_together, ridge=ridge, dropout=dropout))
-    return found
+    """One matrix per name in DENSE."""
+    weighted, plain = grams(evidence.blocks(), evidence.root, head)
+    return [
+        dropout_ease(weighted if by_weight else plain, ridge=ridge, dropout=dropout)
+        for by_weight, ridge, dropout in DENSE.values()
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,31 +56,33 @@ def cosine(block: PairBlock, counts: Counts) -> NDArray[np.float64]:
     return values
 
 
-def gram(
-    blocks: Iterable[tuple[int, int, PairBlock, PairBlock]], counts: Counts, head: int, *, weighted: bool = True
-) -> NDArray[np.float64]:
-    """Orders with each pair of the `head` best-selling products, scaled so that a line counts 1 on average.
+def grams(
+    blocks: Iterable[tuple[int, int, PairBlock, PairBlock]], counts: Counts, head: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Orders with each pair of the `head` best-selling products: weighted, and every order alike.
+
+    Each is scaled so that a line counts 1 on average.
 
     Args:
         blocks: Pairs weighted as in `counts` first, see `pair_blocks`; those beyond the head are not looked at.
         counts: How often each product was bought.
         head: So many best-sellers.
-        weighted: Weigh the orders, or count every order alike.
     """
-    dense = np.zeros((head, head), dtype=np.float64)
+    weighted, plain = np.zeros((head, head), dtype=np.float32), np.zeros((head, head), dtype=np.float32)
     for first, _, block, _ in blocks:
         if first >= head:
             break
         within = (block.rows < head) & (block.columns < head)
-        values = block.weighted if weighted else block.together
-        dense[block.rows[within], block.columns[within]] = values[within]
-    np.fill_diagonal(dense, (counts.weighted_orders_with if weighted else counts.orders_with)[:head])
+        rows, columns = block.rows[within], block.columns[within]
+        weighted[rows, columns], plain[rows, columns] = block.weighted[within], block.together[within]
     lines = float(counts.orders_with[:head].sum())
-    dense *= lines / max(float(np.trace(dense)), np.finfo(np.float64).tiny)
-    return dense
+    for dense, alone in ((weighted, counts.weighted_orders_with), (plain, counts.orders_with)):
+        np.fill_diagonal(dense, alone[:head])
+        dense *= np.float32(lines / max(float(alone[:head].sum()), np.finfo(np.float64).tiny))
+    return weighted, plain
 
 
-def dropout_ease(gram: NDArray[np.float64], *, ridge: float, dropout: float) -> NDArray[Any]:
+def dropout_ease(gram: NDArray[Any], *, ridge: float, dropout: float) -> NDArray[Any]:
     """Item-to-item weights that rebuild each order from its other lines, in closed form; may be below 0.
 
     Minimises the squared error of rebuilding orders with lines dropped at random, with nothing on the
@@ -94,7 +96,7 @@ def dropout_ease(gram: NDArray[np.float64], *, ridge: float, dropout: float) -> 
     n = len(gram)
     if n == 0:
         return np.zeros((0, 0), dtype=np.float32)
-    system = np.array(gram.T, order="F")  # its own transpose, and so in LAPACK's order already
+    system = np.array(gram.T, dtype=np.float64, order="F")  # its own transpose, and so in LAPACK's order already
     system[np.arange(n), np.arange(n)] += ridge + dropout * np.diag(gram)
     # The factorisation of a symmetric matrix costs half of a general inverse.
     factor, failed = lapack.dpotrf(system, lower=1, overwrite_a=1, clean=0)

@@ -22,7 +22,7 @@ from encore_recommender.neighbours import SIZES, size_of
 VALIDATION_SHARE = 0.125
 
 #: Enough to see a difference of 0.01 in NDCG between two blends asked the same questions.
-VALIDATION_QUERIES = 5_000
+VALIDATION_QUERIES = 3_500
 
 #: Each order is asked up to so often with another line hidden, so that a short history is not judged by luck.
 ROUNDS = 6

@@ -520,7 +520,9 @@ def test_ctrl_c_leaves_a_sentence_and_no_half_model(tmp_path: Path) -> None:
         [*PROGRAM, "fit", tmp_path / "orders.csv", "--model", tmp_path / "models"], stderr=subprocess.PIPE, text=True
     )
     with (tmp_path / "orders.csv").open("w") as file:  # opens once the program reads
-        file.write(HEADER)
+        # More than a pipe holds (64 kB): once all of it is written the program is among the rows. Earlier, while it
+        # still imports a codec, Python itself may swallow the signal.
+        file.write(HEADER + "1,tea,,,,\n" * 40_000)
         file.flush()
         running.send_signal(signal.SIGINT)
         _, told = running.communicate(timeout=60)

@@ -7,7 +7,7 @@ from encore_recommender import Baskets, CoPurchaseRecommender
 from encore_recommender.blending import DENSE, SCORES, Blend, Evidence, Pairs
 from encore_recommender.counting import Counts, PairBlock
 from encore_recommender.neighbours import SIZES
-from encore_recommender.scorers import conditional, gram
+from encore_recommender.scorers import conditional, grams
 from encore_recommender.tuning import Choice
 
 
@@ -58,7 +58,7 @@ def test_what_speaks_against_a_product_is_kept_for_its_strength() -> None:
 def test_the_plain_score_counts_every_order_alike() -> None:
     baskets = Baskets.from_rows([("small", sku) for sku in "ab"] + [("large", sku) for sku in "abcd"])
     evidence = Evidence.of(baskets, np.arange(4), 4)
-    weighted, plain = (gram(evidence.blocks(), evidence.root, 4, weighted=weighted) for weighted in (True, False))
+    weighted, plain = grams(evidence.blocks(), evidence.root, 4)
     assert plain.tolist() == [[2, 2, 1, 1], [2, 2, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
     # The large order counts 1 / sqrt(3); lines count 1 on average again: 6 lines, 2 + 4 / sqrt(3) by weight.
     line = 6.0 / (2.0 + 4.0 / 3.0**0.5)
