@@ -47,8 +47,8 @@ class CoPurchaseRecommender(BaseEstimator):
         max_lines: Orders with more lines (wholesale, stock transfers) are left out of everything: n lines
             make n * (n - 1) pairs, so one order of 10,000 lines would cost as much as a million small
             ones while saying next to nothing about any pair. `orders_left_out_` tells how many.
-        dense_items: The strongest score for large baskets inverts a dense matrix of the best-sellers: so many
-            products at most, 28 bytes a pair (1.8 GB for 8,000). The cosine speaks for the others, and
+        dense_items: The strongest scores for large baskets invert dense matrices of the best-sellers: so many
+            products at most, 35 bytes a pair (2.2 GB for 8,000). The cosine speaks for the others, and
             `items_beyond_dense_` tells how many they are.
         tune: Choose the blends on the newest eighth of the orders; otherwise, and for small histories, keep
             the defaults.

@@ -29,7 +29,7 @@ from encore_recommender.model import CoPurchaseModel
 from encore_recommender.tuning import Choice
 
 #: Bytes per pair of products while the dense scores are worked out; see `CoPurchaseRecommender.dense_items`.
-DENSE_BYTES = 24
+DENSE_BYTES = 35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
