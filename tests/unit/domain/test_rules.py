@@ -562,7 +562,7 @@ def comparable(rule: Rule, order: RuleFacts) -> bool:
 
 
 @given(rule=rules, order=fully_known)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_where_everything_is_known_a_rule_means_what_it_says(rule: Rule, order: RuleFacts) -> None:
     if comparable(rule, order):
         assert evaluate(rule, order).answer is Answer.of(by_hand(rule, order))
@@ -580,14 +580,14 @@ def kleene(rule: Any, order: RuleFacts) -> float:
 
 
 @given(rule=rules, known=fully_known, names=forgotten)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_and_or_and_not_are_smallest_largest_and_complement(rule: Rule, known: RuleFacts, names: set[str]) -> None:
     order = without(known, names)
     assert NUMBER[evaluate(rule, order).answer] == kleene(rule, order)
 
 
 @given(rule=rules, known=fully_known, names=forgotten)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_learning_more_never_turns_a_yes_into_a_no(rule: Rule, known: RuleFacts, names: set[str]) -> None:
     # `Known` asks about knowledge itself, so it is the one thing that changes by learning.
     if any(isinstance(condition, Known) for condition in conditions(rule)):
@@ -597,7 +597,7 @@ def test_learning_more_never_turns_a_yes_into_a_no(rule: Rule, known: RuleFacts,
 
 
 @given(rule=rules, known=fully_known, names=forgotten)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_not_not_is_nothing_and_not_goes_through_and_and_or(rule: Rule, known: RuleFacts, names: set[str]) -> None:
     order = without(known, names)
     answer = evaluate(rule, order).answer
@@ -614,7 +614,7 @@ def test_not_not_is_nothing_and_not_goes_through_and_and_or(rule: Rule, known: R
 
 
 @given(rule=rules, known=fully_known, names=forgotten)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_stored_trace_gives_the_answer_again_and_names_what_decided(
     rule: Rule, known: RuleFacts, names: set[str]
 ) -> None:
@@ -633,7 +633,7 @@ def leaves_of(trace: Trace) -> list[Trace]:
 
 
 @given(rule=rules)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_json_and_back_is_the_same_rule(rule: Rule) -> None:
     assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
 
@@ -642,7 +642,7 @@ def test_json_and_back_is_the_same_rule(rule: Rule) -> None:
 
 
 @given(rule=rules, known=fully_known, names=forgotten)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_rule_is_true_only_of_orders_that_hold_one_of_its_keys(rule: Rule, known: RuleFacts, names: set[str]) -> None:
     order, needed = without(known, names), keys(rule)
     if evaluate(rule, order).applies and needed is not None:
@@ -697,7 +697,7 @@ def test_product_and_value_is_narrower_than_product_than_category_than_anything(
 
 
 @given(rule=rules, other=rules)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_one_more_condition_never_aims_wider(rule: Rule, other: Rule) -> None:
     try:
         both, either = AllOf((rule, other)), AnyOf((rule, other))
@@ -850,7 +850,7 @@ wild: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(value=wild)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_json_is_a_rule_or_refused(value: Any) -> None:
     try:
         rule = from_json(value)
