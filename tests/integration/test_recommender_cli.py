@@ -516,16 +516,20 @@ def test_a_closed_pipe_ends_it_silently(models: Path) -> None:
 
 def test_ctrl_c_leaves_a_sentence_and_no_half_model(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "orders.csv")
-    running = subprocess.Popen(
-        [*PROGRAM, "fit", tmp_path / "orders.csv", "--model", tmp_path / "models"], stderr=subprocess.PIPE, text=True
-    )
-    with (tmp_path / "orders.csv").open("w") as file:  # opens once the program reads
-        # More than a pipe holds (64 kB): once all of it is written the program is among the rows. Earlier, while it
-        # still imports a codec, Python itself may swallow the signal.
-        file.write(HEADER + "1,tea,,,,\n" * 40_000)
-        file.flush()
-        running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=60)
+    # A test run in the background inherits that Ctrl-C is ignored, and would hand it on.
+    hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [PROGRAM[0], "-c", hearing + PROGRAM[2], "fit", tmp_path / "orders.csv", "--model", tmp_path / "models"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            with (tmp_path / "orders.csv").open("w") as file:  # opens once the program reads
+                # More than a pipe holds (64 kB): once all of it is written the program is among the rows. Earlier,
+                # while it still imports a codec, Python itself may swallow the signal.
+                file.write(HEADER + "1,tea,,,,\n" * 40_000)
+                file.flush()
+                running.send_signal(signal.SIGINT)
+                _, told = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert (running.returncode, told) == (130, "\nInterrupted.\n")
     assert not (tmp_path / "models").exists()
 
