@@ -15,6 +15,7 @@ from flask_encore.domain.errors import (
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import OrderLine, PaidOrder, Product
+from flask_encore.domain.prices import OfferLine, Quote
 from flask_encore.extension import Encore
 from flask_encore.services.recording import Recorded
 
@@ -30,9 +31,11 @@ __all__ = [
     "InexactMoney",
     "InvalidInput",
     "Money",
+    "OfferLine",
     "OrderConflict",
     "OrderLine",
     "PaidOrder",
     "Product",
+    "Quote",
     "Recorded",
 ]

@@ -14,6 +14,7 @@ from marshmallow import RAISE, Schema, ValidationError, validate, validates_sche
 from marshmallow import fields as ma
 
 from flask_encore.domain.errors import ConfigurationError
+from flask_encore.domain.prices import Quoter
 
 PREFIX = "ENCORE_"
 
@@ -71,6 +72,13 @@ class Settings:
     )
     discount_percent: int = _key(10, "Percent off the catalogue's price, 0 to 100.")
     holdout_percent: float = _key(10.0, "Percent of shoppers who never see an offer, so that uplift can be measured.")
+    order_status: Mapping[str, str] = _key(
+        {}, "Endpoint of an order page -> its view argument that holds the order_ref, for offers made there."
+    )
+    quote: Quoter | None = _key(  # noqa: RUF009 - a field, as the others are
+        None, "Function of (PaidOrder, lines of an offer) that answers a Quote: the shop's own shipping and tax."
+    )
+    built_in_offer: bool = _key(True, "Offer the recommender's choice where no campaign of the merchant's applies.")
     price_guard_percent: int = _key(100, "An offer costs at most this percent of the order's total.")
     profit_dial: float = _key(0.5, "From 0, the most relevant offer, to 1, the most profitable one; needs known costs.")
     explore: bool = _key(False, "Show now and then another one of the best offers, to learn which is accepted more.")
@@ -203,6 +211,19 @@ class _Texts(ma.Field[tuple[str, ...]]):
         return tuple(str(self._one(item)) for item in items)
 
 
+class _Function(ma.Field[Any]):
+    """Something that can be called."""
+
+    def __init__(self, fix: str) -> None:
+        super().__init__()
+        self._fix = fix
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not callable(value):
+            raise ValidationError(self._fix)
+        return value
+
+
 class _SettingsSchema(Schema):
     """The checks of `Settings`, one field per key. Messages read on from the key's name."""
 
@@ -226,6 +247,13 @@ class _SettingsSchema(Schema):
     )
     discount_percent = _whole(0, 100, "percent")
     holdout_percent = ma.Float(validate=validate.Range(0, 50, error=_SHARE), error_messages=_always(_SHARE))
+    order_status = ma.Dict(
+        keys=ma.String(error_messages=_always(_PAGES)),
+        values=ma.String(error_messages=_always(_PAGES)),
+        error_messages=_always(_PAGES),
+    )
+    quote = _Function("has to be a function of (order, lines) that answers a Quote.")
+    built_in_offer = ma.Boolean(error_messages=_always("has to be true or false."))
     price_guard_percent = _whole(1, 10_000, "percent")
     profit_dial = ma.Float(validate=validate.Range(0, 1, error=_DIAL), error_messages=_always(_DIAL))
     explore = ma.Boolean(error_messages=_always("has to be true or false."))

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from math import sqrt
 
 from flask_encore.domain.charges import PAID, ChargeStatus
+from flask_encore.domain.intervals import Interval, wilson
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
-
-#: The 97.5th percentile of the normal distribution: two-sided 95 %.
-Z_95 = 1.959963984540054
 
 #: Below this many trials no rate is shown. With 100 the 95 % interval reaches at most ten points to either side; with
 #: fewer it reaches further, and a number that vague is read as one it is not.
@@ -144,14 +141,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95 % interval of a share, 0 to 1."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Rate:
     """*successes* out of *trials*."""
 
@@ -172,26 +161,6 @@ class Rate:
     def interval(self) -> Interval | None:
         """The 95 % Wilson score interval of `share`; ``None`` below `MIN_TRIALS`."""
         return wilson(self.successes, self.trials) if self.is_enough else None
-
-
-def wilson(successes: int, trials: int) -> Interval:
-    """The 95 % Wilson score interval: never outside 0 to 1, and honest when nobody, or everybody, accepted.
-
-    It takes the trials as independent; one shopper with many orders makes it a little too narrow.
-
-    Raises:
-        ValueError: Unless ``0 <= successes <= trials`` and there is at least one trial.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} successes in {trials} trials is not a rate")
-    share, z2 = successes / trials, Z_95 * Z_95
-    scale = 1 + z2 / trials
-    centre = (share + z2 / (2 * trials)) / scale
-    half = Z_95 / scale * sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
-    # At the ends the formula is exactly 0 and 1; floating point is not.
-    return Interval(
-        0.0 if successes == 0 else max(0.0, centre - half), 1.0 if successes == trials else min(1.0, centre + half)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from flask_encore.domain.errors import IllegalTransition
-from flask_encore.domain.money import Money
 
-#: The section in the shop's own thank-you page.
-THANK_YOU = "thank_you"
+
+class Placement(StrEnum):
+    """Where a campaign's offer appears."""
+
+    THANK_YOU = "thank_you"  #: a section in the shop's own thank-you page
+    ORDER_STATUS = "order_status"  #: a section in the shop's own order page, as long as fulfilment can be held
+    DIALOG = "dialog"  #: beside the thank-you page's content, opened once, never over the confirmation
+
+    @property
+    def surface(self) -> Placement:
+        """The page whose sequence it belongs to: decisions are made for a page, and a dialog is the thank-you page's."""
+        return Placement.THANK_YOU if self is Placement.DIALOG else self
+
+
+THANK_YOU = Placement.THANK_YOU
 
 
 class OfferStatus(StrEnum):
@@ -63,6 +74,7 @@ class Outcome(StrEnum):
     """How a decision ended. Every paid order that asks for an offer gets exactly one."""
 
     OFFERED = "offered"  #: an offer was put on the page
+    SHADOWED = "shadowed"  #: an offer was decided on and shown to nobody, because the shop is in shadow mode
     HELD_OUT = "held_out"  #: the order is in the holdout; an offer existed and was not shown
     INELIGIBLE = "ineligible"  #: nothing could be offered, for the reason given
     ERROR = "error"  #: something of ours failed; the shop's page did not notice
@@ -73,6 +85,14 @@ class Reason(StrEnum):
 
     CHOSEN = "chosen"  #: the best candidate passed every filter
     HOLDOUT = "holdout"  #: assigned to the holdout by the hash of its customer
+    SHADOW = "shadow"  #: shadow mode is on
+    SWITCHED_OFF = "switched_off"  #: the kill switch is on
+    NO_CAMPAIGN = "no_campaign"  #: no campaign applies, and the built-in offer is off
+    QUOTE_FAILED = "quote_failed"  #: the shop's own quote raised, or answered nonsense
+    QUOTE_TIMEOUT = "quote_timeout"  #: the shop's own quote took too long
+    QUOTE_NOT_CHARGEABLE = "quote_not_chargeable"  #: with the quote the total is one that Stripe does not take
+    HOLD_OVER = "hold_over"  #: the order page was opened after fulfilment could be held
+    ENOUGH_SHOWN = "enough_shown"  #: the order was shown as many offers as an order may be shown
     PAYMENT_UNVERIFIED = "payment_unverified"  #: Stripe could not be asked about the payment yet
     PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"  #: the PaymentIntent is not succeeded
     PAYMENT_AMOUNT_MISMATCH = "payment_amount_mismatch"  #: the PaymentIntent's amount is not the order's total
@@ -129,47 +149,3 @@ class Candidate:
             "probability": self.probability,
             "kept_rate": self.kept_rate,
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceBlock:
-    """What the shopper sees before the click, all of *quantity* pieces, tax included.
-
-    ``item - discount + shipping == total``; *total* is what will be charged, to the minor unit.
-    """
-
-    item: Money
-    discount: Money
-    shipping: Money
-    total: Money
-
-    def __post_init__(self) -> None:
-        if self.item - self.discount + self.shipping != self.total:
-            raise IllegalTransition(f"price block does not add up: {self}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """One product at one price, proposed to one paid order, open until *expires_at*.
-
-    Attributes:
-        id: Our key; travels inside the signed token only.
-        why: The candidate's evidence, and the title of the basket's product that carried it.
-        card_brand: As Stripe names it (``visa``); *card_last4* are its last four digits.
-    """
-
-    id: str
-    order_ref: str
-    placement: str
-    sku: str
-    title: str
-    image_url: str | None
-    quantity: int
-    price: PriceBlock
-    discount_percent: int
-    candidate: Candidate
-    because_of_title: str | None
-    card_brand: str
-    card_last4: str
-    locale: str
-    expires_at: datetime

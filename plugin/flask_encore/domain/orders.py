@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,10 @@ MAX_REF = 200
 MAX_TITLE = 300
 #: The longest language tag that a protocol has to take (RFC 5646, section 4.4.1).
 MAX_LOCALE = 35
+#: Options of a variant, such as size and colour, and the characters of each.
+MAX_OPTIONS, MAX_OPTION = 5, 60
+#: Discount codes, or tags, of one order.
+MAX_WORDS = 100
 #: A line of a million pieces is a typing mistake, and its product still fits 64-bit arithmetic.
 MAX_QUANTITY = 1_000_000
 
@@ -77,6 +81,10 @@ class Product:
         active: False hides it from offers.
         parent: What several products are variants of, such as the shirt of a shirt in blue and L. A variant is never
             offered beside another one.
+        options: What tells a variant from its siblings, such as ``{"Size": "L", "Colour": "Blue"}``, in the words and
+            the order shoppers are to read.
+        was: The lowest price of the last 30 days, where the shop announces a reduction (Directive 98/6/EC, article 6a);
+            same currency as *price* and above it. Encore shows no former price that it was not told.
     """
 
     sku: str
@@ -88,6 +96,8 @@ class Product:
     cost: Money | None = None
     active: bool = True
     parent: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    was: Money | None = None
 
     def __post_init__(self) -> None:
         checked_ref("sku", self.sku)
@@ -99,6 +109,13 @@ class Product:
             checked_ref(f"category of {self.sku}", self.category)
         if self.parent is not None:
             checked_ref(f"parent of {self.sku}", self.parent)
+        object.__setattr__(self, "options", _checked_options(self.sku, self.options))
+        if self.was is not None:
+            checked_price(f"was of {self.sku}", self.was)
+            if self.was <= self.price:
+                raise InvalidInput(
+                    f"was of {self.sku} has to be above its price; leave it out when nothing is reduced."
+                )
         if self.cost is not None:
             checked_price(f"cost of {self.sku}", self.cost)
             if self.cost.currency != self.price.currency:
@@ -107,6 +124,16 @@ class Product:
             isinstance(self.image_url, str) and _WEB.match(self.image_url) and not _CONTROL.search(self.image_url)
         ):
             raise InvalidInput(f"image_url of {self.sku} has to start with / or https://.")
+
+
+def _checked_options(sku: str, options: object) -> dict[str, str]:
+    if not isinstance(options, Mapping) or len(options) > MAX_OPTIONS:
+        raise InvalidInput(f"options of {sku} have to be at most {MAX_OPTIONS}, such as {{'Size': 'L'}}.")
+    for name, value in options.items():
+        for text in (name, value):
+            if not isinstance(text, str) or not text.strip() or len(text) > MAX_OPTION or _CONTROL.search(text):
+                raise InvalidInput(f"options of {sku} have to be texts of 1 to {MAX_OPTION} characters, got {text!r}.")
+    return dict(options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +164,9 @@ class PaidOrder:
         customer_ref: The shop's key of the shopper, ``None`` for a guest.
         country: Two-letter code, for targeting.
         locale: Language tag of the page, such as ``de`` or ``en-GB``.
+        discount_codes: Codes used on this order; empty when none was, ``None`` when the shop does not tell.
+        loyalty_tier: The customer's, empty when they have none; ``None`` when the shop does not tell.
+        tags: The customer's; ``None`` when the shop does not tell.
     """
 
     order_ref: str
@@ -148,6 +178,9 @@ class PaidOrder:
     customer_ref: str | None = None
     country: str | None = None
     locale: str = "en"
+    discount_codes: Sequence[str] | None = None
+    loyalty_tier: str | None = None
+    tags: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         checked_ref("order_ref", self.order_ref)
@@ -169,6 +202,10 @@ class PaidOrder:
             object.__setattr__(self, "country", self.country.upper())
         if not isinstance(self.locale, str) or not 0 < len(self.locale) <= MAX_LOCALE or _CONTROL.search(self.locale):
             raise InvalidInput("locale has to be a language tag such as 'en' or 'de-AT'.")
+        for name in ("discount_codes", "tags"):
+            object.__setattr__(self, name, _checked_words(name, getattr(self, name)))
+        if self.loyalty_tier is not None and self.loyalty_tier != "":
+            checked_ref("loyalty_tier", self.loyalty_tier)
         for amount in (self.total, *(line.unit_price for line in self.lines)):
             if amount.currency != self.currency:
                 raise CurrencyMismatch(
@@ -195,7 +232,21 @@ class PaidOrder:
             "country": self.country,
             "locale": self.locale,
         }
+        # Only where told: orders of shops that do not tell keep the fingerprint they were recorded with.
+        told = {"discount_codes": self.discount_codes, "loyalty_tier": self.loyalty_tier, "tags": self.tags}
+        content |= {name: value for name, value in told.items() if value is not None}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _checked_words(name: str, words: object) -> tuple[str, ...] | None:
+    if words is None:
+        return None
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise InvalidInput(f"{name} has to be a list of texts or None, got {words!r}.")
+    found = tuple(dict.fromkeys(checked_ref(name, word) for word in words))
+    if len(found) > MAX_WORDS:
+        raise InvalidInput(f"{name} has to be at most {MAX_WORDS}, got {len(found)}.")
+    return found
 
 
 def lines_to_json(lines: Sequence[OrderLine]) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ from flask_encore.domain.acceptance import Eligible, Pick
 from flask_encore.domain.assignment import Arm, assign
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.money import Money
-from flask_encore.domain.offers import THANK_YOU, Candidate, Outcome, PriceBlock, Reason
+from flask_encore.domain.offers import THANK_YOU, Candidate, Outcome, Reason
 from flask_encore.domain.orders import Product
+from flask_encore.domain.prices import PriceBlock
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import decisions
 from flask_encore.store.decisions import Page

@@ -32,6 +32,8 @@ _UPSERT = _INSERT.on_conflict_do_update(
             "cost_minor",
             "active",
             "parent",
+            "options",
+            "was_minor",
         )
     }
     | {"updated_at": _INSERT.excluded.updated_at},
@@ -67,6 +69,8 @@ def upsert(connection: sa.Connection, rows: Iterable[Product], *, now: datetime)
             "cost_minor": product.cost.minor_units if product.cost else None,
             "active": product.active,
             "parent": product.parent,
+            "options": dict(product.options),
+            "was_minor": product.was.minor_units if product.was else None,
             "updated_at": now,
         }
         for product in rows
@@ -120,4 +124,6 @@ def product_of(row: Mapping[Any, Any]) -> Product:
         cost=None if row["cost_minor"] is None else Money(row["cost_minor"], row["currency"]),
         active=bool(row["active"]),
         parent=row["parent"],
+        options=row["options"] or {},
+        was=None if row["was_minor"] is None else Money(row["was_minor"], row["currency"]),
     )

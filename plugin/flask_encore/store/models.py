@@ -73,9 +73,12 @@ products = sa.Table(
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("parent", _Ref),
+    sa.Column("options", sa.JSON),
+    sa.Column("was_minor", sa.BigInteger),
     # Two shoppers on the last unit: one of them gets here.
     sa.CheckConstraint("stock IS NULL OR stock >= 0", name="stock"),
     sa.CheckConstraint("price_minor >= 0", name="price"),
+    sa.Index("ix_encore_products_parent", "parent"),
 )
 
 orders = sa.Table(
@@ -102,6 +105,8 @@ orders = sa.Table(
     sa.Column("candidate_skus", sa.JSON, nullable=False),
     sa.Column("model_version", sa.String(80), nullable=False),
     sa.Column("recorded_at", Instant, nullable=False),
+    # What targeting rules may ask about the shopper, as it was when the order was paid.
+    sa.Column("facts", sa.JSON),
     # One payment pays one order: a second order_ref for it is a mistake of the caller's, or worse.
     sa.UniqueConstraint("account", "payment_intent_ref"),
     sa.Index("ix_encore_orders_customer", "account", "customer_ref"),
@@ -138,6 +143,15 @@ decisions = sa.Table(
     sa.Column("sold_out_at", Instant),
     # How likely the policy was to choose this product here; without it no other policy can be judged on this log.
     sa.Column("propensity", sa.Double),
+    # NULL in decisions of releases without campaigns.
+    sa.Column("campaign_ref", sa.String(64)),
+    sa.Column("campaign_version", sa.Integer),
+    # The other product of a bundle; of each there are `quantity` pieces.
+    sa.Column("second_sku", _Ref),
+    # Which campaigns were asked, what each answered, and what was seen: the decision can be made again from it.
+    sa.Column("trace", sa.JSON),
+    # The shopper asked for more time, once.
+    sa.Column("extended_at", Instant),
     # Exactly one decision per order, placement and step, however often the page is loaded (invariant I1).
     sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_decisions_once"),
     _one_of("outcome", Outcome),
@@ -146,6 +160,8 @@ decisions = sa.Table(
     ),
     sa.CheckConstraint("propensity > 0 AND propensity <= 1", name="propensity"),
     sa.Index("ix_encore_decisions_decided_at", "decided_at"),
+    # What one customer was offered lately.
+    sa.Index("ix_encore_decisions_customer", "account", "customer_ref", "decided_at"),
 )
 
 charges = sa.Table(
@@ -186,13 +202,17 @@ charges = sa.Table(
     sa.Column("next_run_at", Instant),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("campaign_ref", sa.String(64)),
+    sa.Column("second_sku", _Ref),
     sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_charges_once"),
     _one_of("status", ChargeStatus),
-    sa.CheckConstraint("amount_minor > 0", name="amount"),
-    # Nothing beyond a claim can exist without the id that is charged.
+    sa.CheckConstraint("amount_minor >= 0", name="amount"),
+    # Nothing beyond a claim can exist without the id that is charged; what is free is never charged.
     sa.CheckConstraint(
-        "payment_intent_ref IS NOT NULL OR status IN ('claimed', 'unknown', 'canceled')", name="intent_first"
+        "payment_intent_ref IS NOT NULL OR amount_minor = 0 OR status IN ('claimed', 'unknown', 'canceled')",
+        name="intent_first",
     ),
+    sa.CheckConstraint("payment_intent_ref IS NULL OR amount_minor > 0", name="free"),
     sa.CheckConstraint(
         "status NOT IN ('succeeded', 'refunding', 'refunded', 'disputed') OR charged_at IS NOT NULL", name="charged"
     ),
@@ -202,6 +222,8 @@ charges = sa.Table(
         sqlite_where=sa.text("next_run_at IS NOT NULL"),
         postgresql_where=sa.text("next_run_at IS NOT NULL"),
     ),
+    # What a campaign with a budget has sold.
+    sa.Index("ix_encore_charges_campaign", "account", "campaign_ref"),
 )
 
 refunds = sa.Table(
@@ -292,6 +314,47 @@ trainings = sa.Table(
     sa.Column("report", sa.JSON, nullable=False),
     sa.CheckConstraint("version <> '' OR doubt <> ''", name="live_or_doubted"),
     sa.Index("ix_encore_trainings_trained_at", "trained_at"),
+)
+
+campaigns = sa.Table(
+    "encore_campaigns",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("campaign_ref", sa.String(64), primary_key=True),
+    # Counts the changes: who saves an older one than there is overwrites somebody's work, and is refused.
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("definition", sa.JSON, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("updated_by", sa.String(200), nullable=False),
+    sa.CheckConstraint("version >= 1", name="version"),
+)
+
+# One row per account, read with every page: a switch works everywhere at once.
+switches = sa.Table(
+    "encore_switches",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("off", sa.Boolean, nullable=False),
+    sa.Column("shadow", sa.Boolean, nullable=False),
+    # Changes with every change of a campaign: processes that hold an older one read the campaigns anew.
+    sa.Column("revision", sa.Integer, nullable=False),
+)
+
+# Who changed what a merchant can change: written once, never changed.
+audit = sa.Table(
+    "encore_audit",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    # A campaign_ref, or "switches".
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("before", sa.JSON(none_as_null=True)),
+    sa.Column("after", sa.JSON(none_as_null=True)),
+    sa.Index("ix_encore_audit_subject", "account", "subject", "id"),
 )
 
 heartbeats = sa.Table(

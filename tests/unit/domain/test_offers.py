@@ -8,7 +8,8 @@ import pytest
 
 from flask_encore.domain.errors import CurrencyMismatch, IllegalTransition
 from flask_encore.domain.money import Money
-from flask_encore.domain.offers import NEXT, Candidate, OfferStatus, PriceBlock, to
+from flask_encore.domain.offers import NEXT, Candidate, OfferStatus, to
+from flask_encore.domain.prices import PriceBlock
 
 LEGAL = {("open", "accepted"), ("open", "declined"), ("open", "expired")}
 STATUSES = ("open", "accepted", "declined", "expired")
