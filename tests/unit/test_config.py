@@ -98,7 +98,7 @@ def test_every_key_has_a_check_a_default_and_a_sentence() -> None:
     assert list(keys()) == [f"ENCORE_{name.upper()}" for name in names]
     assert list(GIVEN) == sorted(GIVEN, key=names.index)
     assert set(_SettingsSchema().fields) == set(GIVEN) == set(names)
-    for default, sentence in keys().values():
+    for key, (default, sentence) in keys().items():
         assert sentence.endswith(".")
         assert default is not None or key == "ENCORE_QUOTE"
 
