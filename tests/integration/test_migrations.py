@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from conftest import Shop, ShopFactory
 from hosts import together
 
+from flask_encore.domain.charges import ChargeStatus
 from flask_encore.store import migrations
 from flask_encore.store.database import Database
 from flask_encore.store.models import metadata
@@ -102,6 +103,84 @@ def test_what_the_first_release_wrote_stays_through_the_second_revision_and_back
     assert "propensity" not in {column["name"] for column in sa.inspect(db.engine).get_columns("encore_decisions")}
 
 
+def _rows_of_the_second_revision() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A decision of every outcome, and a charge of every status."""
+    order = {"account": "", "order_ref": "1042", "placement": "thank_you", "currency": "gbp", "sku": "mug"}
+    decision = order | {
+        "reason": "chosen",
+        "arm": "treatment",
+        "customer_ref": None,
+        "quantity": 1,
+        "total_minor": 1161,
+    }
+    decision |= {"candidates": [], "snapshot": {"title": "Mug"}, "model_version": "", "latency_us": 1}
+    decision |= {"decided_at": 1, "expires_at": 2, "propensity": 0.25}
+    charge = order | {"quantity": 1, "amount_minor": 1161, "customer_ref": "cus_1", "payment_method_ref": "pm_1"}
+    charge |= {"payment_method_type": "card", "card_brand": "visa", "card_last4": "4242", "attempt": 1, "epoch": 0}
+    charge |= {"failure_code": "", "consent_version": "1", "snapshot": {"title": "Mug"}, "accepted_at": 1}
+    charge |= {"expires_at": 2, "charged_at": 3, "quarantine_reason": "", "tries": 0, "updated_at": 4}
+    outcomes = ["offered", "held_out", "ineligible", "error"]
+    without_intent = {ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN, ChargeStatus.CANCELED}
+    return (
+        [decision | {"id": f"d{step}", "step": step, "outcome": each} for step, each in enumerate(outcomes)],
+        [
+            charge
+            | {"id": f"c{step}", "step": step, "status": each.value, "next_run_at": step or None}
+            | {"payment_intent_ref": None if each in without_intent else f"pi_{step}"}
+            for step, each in enumerate(ChargeStatus)
+        ],
+    )
+
+
+def test_a_charge_in_every_status_stays_through_the_third_revision_and_back(db: Database) -> None:
+    migrations.upgrade(db.engine, "0002")
+    rows = dict(zip(("encore_decisions", "encore_charges"), _rows_of_the_second_revision(), strict=True))
+    with db.engine.begin() as connection:
+        for name, made in rows.items():
+            connection.execute(sa.insert(sa.Table(name, sa.MetaData(), autoload_with=connection)), made)
+    before = described(db, "encore_decisions", "encore_charges")
+
+    def kept() -> dict[str, list[dict[str, Any]]]:
+        with db.engine.connect() as connection:
+            read = {name: sa.Table(name, sa.MetaData(), autoload_with=connection) for name in rows}
+            return {
+                name: [dict(row) for row in connection.execute(sa.select(table).order_by(table.c.step)).mappings()]
+                for name, table in read.items()
+            }
+
+    written = kept()
+    migrations.upgrade(db.engine)
+    forward = kept()
+    command.downgrade(migrations.config(db.engine), "0002")
+
+    assert [(len(written[name]), len(rows[name])) for name in rows] == [(4, 4), (12, 12)]
+    new = {"campaign_ref", "campaign_version", "second_sku", "trace", "extended_at"}
+    for name in rows:
+        assert [{column: row[column] for column in row if column not in new} for row in forward[name]] == written[name]
+        assert {row[column] for row in forward[name] for column in new & set(row)} == {None}
+    assert kept() == written
+    assert described(db, "encore_decisions", "encore_charges") == before
+
+
+def test_going_back_takes_free_offers_and_shadowed_decisions_away_and_nothing_else(db: Database) -> None:
+    migrations.upgrade(db.engine)
+    (decision, *_), (charge, *_) = _rows_of_the_second_revision()
+    free = {"id": "free", "step": 20, "amount_minor": 0, "status": "succeeded", "payment_intent_ref": None}
+    with db.engine.begin() as connection:
+        for table, row, other in (
+            ("decisions", decision, {"id": "shadowed", "step": 20, "outcome": "shadowed"}),
+            ("charges", charge, free),
+        ):
+            read = sa.Table(f"encore_{table}", sa.MetaData(), autoload_with=connection)
+            connection.execute(sa.insert(read), [row, row | other])
+
+    command.downgrade(migrations.config(db.engine), "0002")
+
+    with db.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT id FROM encore_decisions")).scalars().all() == ["d0"]
+        assert connection.execute(sa.text("SELECT id FROM encore_charges")).scalars().all() == ["c0"]
+
+
 def test_alembic_finds_no_difference_between_the_models_and_the_migrated_tables(db: Database) -> None:
     migrations.upgrade(db.engine)
     with db.engine.connect() as connection:
@@ -128,8 +207,8 @@ def test_the_migrated_tables_have_every_rule_of_the_models(db: Database) -> None
     assert sum(len(found["checks"]) for found in migrated.values()) == 14
 
 
-def described(db: Database) -> dict[str, dict[str, Any]]:
-    """Columns, keys, indexes and rules of every table of ours, as the database tells them."""
+def described(db: Database, *names: str) -> dict[str, dict[str, Any]]:
+    """Columns, keys, indexes and rules of these tables, or of every one of ours, as the database tells them."""
     inspector = sa.inspect(db.engine)
     return {
         name: {
@@ -147,7 +226,7 @@ def described(db: Database) -> dict[str, dict[str, Any]]:
                 (str(rule["name"]), str(rule["sqltext"])) for rule in inspector.get_check_constraints(name)
             ),
         }
-        for name in sorted(TABLES)
+        for name in sorted(names or TABLES)
     }
 
 
@@ -209,6 +288,7 @@ def test_four_threads_that_upgrade_at_one_moment_all_come_through(database_uri: 
 
 UPGRADE = """
 import sys
+from flask_encore.domain.charges import ChargeStatus
 from flask_encore.store import migrations
 from flask_encore.store.database import Database
 database = Database(sys.argv[1], patience_ms=300)
@@ -274,4 +354,4 @@ def test_the_migrations_are_found_in_a_folder_with_a_percent_sign(
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
 
     migrations.upgrade(db.engine)
-    assert migrations.current(db.engine) == migrations.head() == "0002"
+    assert migrations.current(db.engine) == migrations.head() == "0003"
