@@ -1,0 +1,370 @@
+"""What a kind of offer comes to beside one paid order: which products, in which choices, at which price, or why not.
+
+Pure: the order, the products and the evidence go in, alternatives come out, the same for the same. Whole minor units
+all the way; what does not divide is rounded in the shopper's favour, to an amount the currency can be charged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flask_encore.domain.kinds import (
+    MAX_CHOICES,
+    Bundle,
+    BuyGet,
+    Complementary,
+    Discount,
+    Fixed,
+    Kind,
+    MoreOfTheSame,
+    Service,
+)
+from flask_encore.domain.money import MAXIMUM, Money
+from flask_encore.domain.offers import Candidate
+from flask_encore.domain.orders import OrderLine, Product
+from flask_encore.domain.prices import Choice, PriceBlock, Quote
+from flask_encore.domain.shelves import Shelf
+from flask_encore.domain.terms import choice_of, is_free, line_of, split, total_of
+
+__all__ = ["Alternative", "Basket", "Shelf", "alternatives", "quoted"]
+
+#: Nothing off: what the kinds cost that have no discount of their own.
+_FULL = Discount()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basket:
+    """What was paid for: the lines of the order, and its total, shipping and tax included."""
+
+    lines: tuple[OrderLine, ...]
+    total: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """One offer that could be made, or why it could not.
+
+    Attributes:
+        candidate: What was asked about, with the evidence for it. Its SKU can differ from the default choice's: the
+            variant that was recommended may be sold out, or a parent may have been named.
+        refused: Why it cannot be offered, in the words of the decision log; empty when it can.
+        choices: Ways to take it, the default first; none when it is refused.
+        choose: Between what the shopper chooses, ``variant`` or ``quantity``; empty when there is one choice.
+        sold_out: Places in *choices* that are shown and cannot be taken; never the first.
+        product: Of the default choice; of what was asked about when it is refused and in the catalogue.
+    """
+
+    candidate: Candidate
+    refused: str
+    choices: tuple[Choice, ...] = ()
+    choose: str = ""
+    sold_out: frozenset[int] = frozenset()
+    product: Product | None = None
+
+
+def alternatives(
+    kind: Kind,
+    *,
+    candidates: Sequence[Candidate],
+    basket: Basket,
+    shelf: Shelf,
+    guard_percent: int,
+    shown: Collection[tuple[str, int]] = (),
+) -> list[Alternative]:
+    """What *kind* can offer beside *basket*, first the one to prefer.
+
+    Args:
+        candidates: The recommender's, best first. Kinds that name their products take only the evidence from them.
+        shelf: At least the order's products, the candidates', the kind's own (`kinds.skus_of`), those of *shown*, and
+            all variants of the parents among them. What is missing is not in the catalogue.
+        guard_percent: No offer costs more than this percent of the order's total.
+        shown: SKU and total, in minor units, of what this order was offered before. The same product, or another
+            variant of it, is only offered for less.
+    """
+    asked = _Question.of(kind, basket=basket, shelf=shelf, guard_percent=guard_percent, shown=shown)
+    known = {candidate.sku: candidate for candidate in reversed(candidates)}
+    match kind:
+        case Complementary():
+            return [asked.beside(candidate) for candidate in _pinned_first(kind, candidates, known, asked)]
+        case Fixed():
+            return [asked.named(_named(kind, sku, known)) for sku in kind.skus]
+        case Service():
+            return [asked.named(_named(kind, kind.sku, known))]
+        case Bundle():
+            return [asked.bundled(kind, _named(kind, kind.skus[0], known))]
+        case BuyGet() | MoreOfTheSame():
+            return _of_the_order(kind, known, asked)
+
+
+def quoted(choice: Choice, quote: Quote) -> Choice:
+    """*choice* with what the shop's own *quote* adds to its price.
+
+    Raises:
+        CurrencyMismatch: If the quote is in another currency.
+    """
+    return replace(choice, price=PriceBlock.of(choice.lines, quote))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A product at a quantity. *choice* is there when nothing but the stock stands against it."""
+
+    refused: str
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked of every product: may it be offered so, beside this order?
+
+    Attributes:
+        terms: What the price is made of.
+        bounds: The merchant's, where the recommender picks.
+        names: SKUs of the order, and the parents of its variants.
+        least: Product, or parent of variants, to the least it was offered for before, in minor units.
+        repeats: The offer is of what was bought, so being in the order is no obstacle.
+        is_service: No stock, no shipping.
+    """
+
+    terms: Discount | BuyGet
+    bounds: Complementary | None
+    basket: Basket
+    shelf: Shelf
+    guard_percent: int
+    names: frozenset[str]
+    barred: frozenset[str]
+    least: Mapping[str, int]
+    repeats: bool
+    is_service: bool
+    nothing: Money
+
+    @classmethod
+    def of(
+        cls, kind: Kind, *, basket: Basket, shelf: Shelf, guard_percent: int, shown: Collection[tuple[str, int]]
+    ) -> _Question:
+        names = {line.sku for line in basket.lines}
+        names |= {shelf.article(sku) for sku in names}
+        barred = set()
+        if isinstance(kind, Complementary):
+            for one, other in kind.blocked:
+                barred |= ({other} if one in names else set()) | ({one} if other in names else set())
+        least: dict[str, int] = {}
+        for sku, total in shown:
+            article = shelf.article(sku)
+            least[article] = min(total, least.get(article, total))
+        return cls(
+            terms=kind if isinstance(kind, BuyGet) else _FULL if isinstance(kind, Bundle) else kind.discount,
+            bounds=kind if isinstance(kind, Complementary) else None,
+            basket=basket,
+            shelf=shelf,
+            guard_percent=guard_percent,
+            names=frozenset(names),
+            barred=frozenset(barred),
+            least=least,
+            repeats=isinstance(kind, BuyGet | MoreOfTheSame),
+            is_service=isinstance(kind, Service),
+            nothing=Money(0, basket.total.currency),
+        )
+
+    def beside(self, candidate: Candidate) -> Alternative:
+        """A recommended product; a variant together with its siblings."""
+        product = self.shelf.product(candidate.sku)
+        if product is None or product.parent is None:
+            return self.named(candidate)
+        return self._varied(candidate, self.shelf.variants(product.parent), product)
+
+    def named(self, candidate: Candidate) -> Alternative:
+        """Exactly this product; all variants when it is their parent and nothing to buy itself."""
+        product = self.shelf.product(candidate.sku)
+        if product is not None:
+            return self._varied(candidate, (product,), product)
+        variants = self.shelf.variants(candidate.sku)
+        if not variants:
+            return Alternative(candidate=candidate, refused="not_in_catalogue")
+        return self._varied(candidate, variants, variants[0])
+
+    def _varied(self, candidate: Candidate, products: Sequence[Product], preferred: Product) -> Alternative:
+        """A choice of *products*; *preferred* is the default, or the first that can be sold."""
+        tried = [(product, self._try(product)) for product in products]
+        sold = [product for product, one in tried if not one.refused]
+        if not sold:
+            refused = next(one.refused for product, one in tried if product.sku == preferred.sku)
+            return Alternative(candidate=candidate, refused=refused, product=preferred)
+        default = next((product for product in sold if product.sku == preferred.sku), sold[0])
+        listed = [one for product, one in tried if one.choice is not None and product.sku != default.sku]
+        # What can be taken has room before what is only shown; both stay in their order.
+        room = {"": MAX_CHOICES - 1}
+        room["sold_out"] = max(0, room[""] - sum(not one.refused for one in listed))
+        choices, sold_out = [one.choice for product, one in tried if product.sku == default.sku], set()
+        for one in listed:
+            if room[one.refused]:
+                room[one.refused] -= 1
+                if one.refused:
+                    sold_out.add(len(choices))
+                choices.append(one.choice)
+        return Alternative(
+            candidate=candidate,
+            refused="",
+            choices=tuple(choice for choice in choices if choice is not None),
+            choose="variant" if len(choices) > 1 else "",
+            sold_out=frozenset(sold_out),
+            product=default,
+        )
+
+    def counted(self, candidate: Candidate, quantities: Sequence[int]) -> Alternative:
+        """More of what was bought, in any of *quantities* that can be had; without the first there is no offer."""
+        product = self.shelf.product(candidate.sku)
+        if product is None:
+            return Alternative(candidate=candidate, refused="not_in_catalogue")
+        first = self._try(product, quantities[0])
+        if first.refused or first.choice is None:
+            return Alternative(candidate=candidate, refused=first.refused, product=product)
+        choices = [first.choice]
+        for quantity in quantities[1:]:
+            one = self._try(product, quantity)
+            if not one.refused and one.choice is not None:
+                choices.append(one.choice)
+        return Alternative(
+            candidate=candidate,
+            refused="",
+            choices=tuple(choices),
+            choose="quantity" if len(choices) > 1 else "",
+            product=product,
+        )
+
+    def bundled(self, kind: Bundle, candidate: Candidate) -> Alternative:
+        """Both products at the bundle's price."""
+        currency = self.nothing.currency
+        found = [self.shelf.product(sku) for sku in kind.skus]
+        products = [product for product in found if product is not None]
+        if len(products) < len(found):
+            return Alternative(candidate=candidate, refused="not_in_catalogue", product=found[0])
+        for against in (self._against, _scarce):
+            for product in products:
+                if refused := against(product):
+                    return Alternative(candidate=candidate, refused=refused, product=products[0])
+        if any(product.price.currency != currency for product in products):
+            return Alternative(candidate=candidate, refused="other_currency", product=products[0])
+        items = [product.price.minor_units for product in products]
+        price = kind.prices.get(currency)
+        if price is None or price.minor_units >= sum(items):
+            return Alternative(candidate=candidate, refused="no_price", product=products[0])
+        if refused := self._against_price(products[0], item=sum(items), total=price.minor_units):
+            return Alternative(candidate=candidate, refused=refused, product=products[0])
+        discounts = split(sum(items) - price.minor_units, items)
+        lines = [
+            line_of(product, 1, item, item - discount, ships=not self.is_service)
+            for product, item, discount in zip(products, items, discounts, strict=True)
+        ]
+        return Alternative(
+            candidate=candidate,
+            refused="",
+            choices=(choice_of(products, lines, price, self.nothing),),
+            product=products[0],
+        )
+
+    def _try(self, product: Product, quantity: int = 1) -> _Tried:
+        if refused := self._against(product):
+            return _Tried(refused)
+        scarce = "" if self.is_service else _scarce(product, quantity)
+        if product.price.currency != self.nothing.currency:
+            return _Tried(scarce or "other_currency")
+        item = product.price.minor_units * quantity
+        total = total_of(self.terms, item, self.nothing.currency)
+        refused = (
+            self._out_of_bounds(product)
+            or ("no_price" if total is None else self._against_price(product, item=item, total=total))
+            or self._too_dear(product, total or 0)
+        )
+        if refused or total is None:
+            return _Tried(scarce or refused)
+        line = line_of(product, quantity, item, total, ships=not self.is_service)
+        return _Tried(scarce, choice_of((product,), (line,), Money(total, self.nothing.currency), self.nothing))
+
+    def _against(self, product: Product) -> str:
+        if not self.repeats and (product.sku in self.names or product.parent in self.names):
+            return "in_order"
+        return "" if product.active else "inactive"
+
+    def _out_of_bounds(self, product: Product) -> str:
+        bounds = self.bounds
+        if bounds is None:
+            return ""
+        if product.sku in self.barred or product.parent in self.barred:
+            return "blocked"
+        if bounds.only_categories and product.category not in bounds.only_categories:
+            return "category"
+        return "category" if product.category in bounds.never_categories else ""
+
+    def _too_dear(self, product: Product, total: int) -> str:
+        """The merchant's own cap and floor. What is given away earns nothing, so it passes a floor at no cost only."""
+        bounds = self.bounds
+        if bounds is None:
+            return ""
+        cap, floor = bounds.price_cap_percent, bounds.margin_floor_percent
+        if cap is not None and total * 100 > self.basket.total.minor_units * cap:
+            return "price_cap"
+        if floor is None:
+            return ""
+        if product.cost is None:
+            return "margin_unknown"
+        return "margin" if (total - product.cost.minor_units) * 100 < total * floor else ""
+
+    def _against_price(self, product: Product, *, item: int, total: int) -> str:
+        # A price of nothing is a price that somebody forgot, and a discount that only rounds down to nothing gives
+        # away what the merchant meant to sell: free is what is promised at 100 %.
+        if not 0 < item <= MAXIMUM or not (
+            is_free(self.terms) if total == 0 else Money(total, self.nothing.currency).is_chargeable
+        ):
+            return "not_chargeable"
+        if total * 100 > self.basket.total.minor_units * self.guard_percent:
+            return "price_guard"
+        least = self.least.get(product.parent or product.sku)
+        return "" if least is None or total < least else "already_offered"
+
+
+def _pinned_first(
+    kind: Complementary, candidates: Sequence[Candidate], known: Mapping[str, Candidate], asked: _Question
+) -> list[Candidate]:
+    """The merchant's pins of the order's products, line by line, then what the recommender has besides."""
+    pins: dict[str, Candidate] = {}
+    if kind.pinned:
+        for sku in dict.fromkeys(line.sku for line in asked.basket.lines):
+            called = (sku, asked.shelf.article(sku))
+            for beside, offered in kind.pinned:
+                if beside in called and offered not in pins:
+                    pins[offered] = _pin(offered, sku, known.get(offered))
+    return [*pins.values(), *(candidate for candidate in candidates if candidate.sku not in pins)]
+
+
+def _pin(sku: str, because_of: str, evidence: Candidate | None) -> Candidate:
+    if evidence is None:
+        return Candidate(sku=sku, score=0.0, kind="pinned", because_of=because_of)
+    return replace(evidence, kind="pinned", because_of=evidence.because_of or because_of)
+
+
+def _named(kind: Kind, sku: str, known: Mapping[str, Candidate]) -> Candidate:
+    """A product the merchant or the order named, with the evidence the recommender happens to have for it."""
+    evidence = known.get(sku)
+    return Candidate(sku=sku, score=0.0, kind=kind.kind) if evidence is None else replace(evidence, kind=kind.kind)
+
+
+def _of_the_order(kind: BuyGet | MoreOfTheSame, known: Mapping[str, Candidate], asked: _Question) -> list[Alternative]:
+    """Offers of what was bought, first of what most was spent on; among equals the order's own order."""
+    spent: dict[str, int] = {}
+    for line in asked.basket.lines:
+        spent[line.sku] = spent.get(line.sku, 0) + line.unit_price.minor_units * line.quantity
+    wanted = [sku for sku in spent if not kind.skus or sku in kind.skus or asked.shelf.article(sku) in kind.skus]
+    if not wanted:
+        # One line of the log says it; a list may name hundreds.
+        return [Alternative(candidate=_named(kind, kind.skus[0], known), refused="not_in_order")]
+    quantities = (kind.buy + kind.get,) if isinstance(kind, BuyGet) else tuple(kind.quantities)
+    wanted.sort(key=lambda sku: -spent[sku])
+    return [asked.counted(_named(kind, sku, known), quantities) for sku in wanted]
+
+
+def _scarce(product: Product, quantity: int = 1) -> str:
+    if product.stock is None or product.stock >= quantity:
+        return ""
+    return "too_few" if product.stock else "sold_out"
