@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask_encore.domain.errors import IllegalTransition, InvalidInput
+from flask_encore.domain.errors import CurrencyMismatch, IllegalTransition, InvalidInput
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import PaidOrder
 
@@ -106,10 +106,15 @@ class PriceBlock:
     tax_included: bool = True
 
     def __post_init__(self) -> None:
-        added = self.tax if self.tax is not None and not self.tax_included else Money(0, self.total.currency)
-        if self.item - self.discount + self.shipping + added != self.total:
+        # In plain integers: one is made of every choice of every candidate, within the budget of a decision.
+        parts = (self.item, self.discount, self.shipping, self.total, *(() if self.tax is None else (self.tax,)))
+        if any(part.currency != self.total.currency for part in parts):
+            raise CurrencyMismatch(f"price block is not of one currency: {self}")
+        added = 0 if self.tax is None or self.tax_included else self.tax.minor_units
+        due = self.item.minor_units - self.discount.minor_units + self.shipping.minor_units + added
+        if due != self.total.minor_units:
             raise IllegalTransition(f"price block does not add up: {self}")
-        if self.discount.minor_units < 0 or self.total.minor_units < 0:
+        if any(part.minor_units < 0 for part in parts) or self.discount.minor_units > self.item.minor_units:
             raise IllegalTransition(f"price block goes below nothing: {self}")
 
     @classmethod

@@ -25,7 +25,7 @@ from flask_encore.domain.offers import Candidate
 from flask_encore.domain.orders import OrderLine, Product
 from flask_encore.domain.prices import Choice, PriceBlock, Quote
 from flask_encore.domain.shelves import Shelf
-from flask_encore.domain.terms import choice_of, is_free, line_of, split, total_of
+from flask_encore.domain.terms import both_of_them, is_free, line_of, one_of_it, total_of
 
 __all__ = ["Alternative", "Basket", "Shelf", "alternatives", "quoted"]
 
@@ -235,34 +235,26 @@ class _Question:
 
     def bundled(self, kind: Bundle, candidate: Candidate) -> Alternative:
         """Both products at the bundle's price."""
+        first, second = (self.shelf.product(sku) for sku in kind.skus)
+        if first is None or second is None:
+            return Alternative(candidate=candidate, refused="not_in_catalogue", product=first)
+        refused = self._against_bundle(kind, first, second)
+        if refused:
+            return Alternative(candidate=candidate, refused=refused, product=first)
+        choice = both_of_them(first, second, kind.prices[self.nothing.currency])
+        return Alternative(candidate=candidate, refused="", choices=(choice,), product=first)
+
+    def _against_bundle(self, kind: Bundle, first: Product, second: Product) -> str:
+        refused = self._against(first) or self._against(second) or _scarce(first) or _scarce(second)
+        if refused:
+            return refused
         currency = self.nothing.currency
-        found = [self.shelf.product(sku) for sku in kind.skus]
-        products = [product for product in found if product is not None]
-        if len(products) < len(found):
-            return Alternative(candidate=candidate, refused="not_in_catalogue", product=found[0])
-        for against in (self._against, _scarce):
-            for product in products:
-                if refused := against(product):
-                    return Alternative(candidate=candidate, refused=refused, product=products[0])
-        if any(product.price.currency != currency for product in products):
-            return Alternative(candidate=candidate, refused="other_currency", product=products[0])
-        items = [product.price.minor_units for product in products]
-        price = kind.prices.get(currency)
-        if price is None or price.minor_units >= sum(items):
-            return Alternative(candidate=candidate, refused="no_price", product=products[0])
-        if refused := self._against_price(products[0], item=sum(items), total=price.minor_units):
-            return Alternative(candidate=candidate, refused=refused, product=products[0])
-        discounts = split(sum(items) - price.minor_units, items)
-        lines = [
-            line_of(product, 1, item, item - discount, ships=not self.is_service)
-            for product, item, discount in zip(products, items, discounts, strict=True)
-        ]
-        return Alternative(
-            candidate=candidate,
-            refused="",
-            choices=(choice_of(products, lines, price, self.nothing),),
-            product=products[0],
-        )
+        if not first.price.currency == second.price.currency == currency:
+            return "other_currency"
+        item, price = first.price.minor_units + second.price.minor_units, kind.prices.get(currency)
+        if price is None or price.minor_units >= item:
+            return "no_price"
+        return self._against_price(first, item=item, total=price)
 
     def _try(self, product: Product, quantity: int = 1) -> _Tried:
         if refused := self._against(product):
@@ -270,17 +262,18 @@ class _Question:
         scarce = "" if self.is_service else _scarce(product, quantity)
         if product.price.currency != self.nothing.currency:
             return _Tried(scarce or "other_currency")
-        item = product.price.minor_units * quantity
-        total = total_of(self.terms, item, self.nothing.currency)
-        refused = (
-            self._out_of_bounds(product)
-            or ("no_price" if total is None else self._against_price(product, item=item, total=total))
-            or self._too_dear(product, total or 0)
-        )
-        if refused or total is None:
+        if refused := self._out_of_bounds(product):
             return _Tried(scarce or refused)
-        line = line_of(product, quantity, item, total, ships=not self.is_service)
-        return _Tried(scarce, choice_of((product,), (line,), Money(total, self.nothing.currency), self.nothing))
+        item = product.price.minor_units * quantity
+        if item > MAXIMUM:
+            return _Tried(scarce or "not_chargeable")
+        total = total_of(self.terms, item, self.nothing.currency)
+        if total is None:
+            return _Tried(scarce or "no_price")
+        if refused := self._against_price(product, item=item, total=total) or self._too_dear(product, total):
+            return _Tried(scarce or refused)
+        line = line_of(product, quantity, item, total.minor_units, ships=not self.is_service)
+        return _Tried(scarce, one_of_it(product, line, total, self.nothing))
 
     def _against(self, product: Product) -> str:
         if not self.repeats and (product.sku in self.names or product.parent in self.names):
@@ -297,31 +290,31 @@ class _Question:
             return "category"
         return "category" if product.category in bounds.never_categories else ""
 
-    def _too_dear(self, product: Product, total: int) -> str:
+    def _too_dear(self, product: Product, total: Money) -> str:
         """The merchant's own cap and floor. What is given away earns nothing, so it passes a floor at no cost only."""
         bounds = self.bounds
         if bounds is None:
             return ""
         cap, floor = bounds.price_cap_percent, bounds.margin_floor_percent
-        if cap is not None and total * 100 > self.basket.total.minor_units * cap:
+        if cap is not None and total.minor_units * 100 > self.basket.total.minor_units * cap:
             return "price_cap"
         if floor is None:
             return ""
         if product.cost is None:
             return "margin_unknown"
-        return "margin" if (total - product.cost.minor_units) * 100 < total * floor else ""
+        earned = total.minor_units - product.cost.minor_units
+        return "margin" if earned * 100 < total.minor_units * floor else ""
 
-    def _against_price(self, product: Product, *, item: int, total: int) -> str:
-        # A price of nothing is a price that somebody forgot, and a discount that only rounds down to nothing gives
-        # away what the merchant meant to sell: free is what is promised at 100 %.
-        if not 0 < item <= MAXIMUM or not (
-            is_free(self.terms) if total == 0 else Money(total, self.nothing.currency).is_chargeable
-        ):
+    def _against_price(self, product: Product, *, item: int, total: Money) -> str:
+        # A price of nothing is one that somebody forgot, and a discount that only rounds down to nothing gives away
+        # what the merchant meant to sell. Free is what is promised to be.
+        free = total.minor_units == 0 and item > 0 and is_free(self.terms)
+        if not free and not total.is_chargeable:
             return "not_chargeable"
-        if total * 100 > self.basket.total.minor_units * self.guard_percent:
+        if total.minor_units * 100 > self.basket.total.minor_units * self.guard_percent:
             return "price_guard"
         least = self.least.get(product.parent or product.sku)
-        return "" if least is None or total < least else "already_offered"
+        return "" if least is None or total.minor_units < least else "already_offered"
 
 
 def _pinned_first(

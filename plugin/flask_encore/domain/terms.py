@@ -10,24 +10,28 @@ from flask_encore.domain.orders import Product
 from flask_encore.domain.prices import Choice, OfferLine, PriceBlock
 
 
-def total_of(terms: Discount | BuyGet, item: int, currency: str) -> int | None:
-    """What pieces of *item* minor units together cost; ``None`` without a price in *currency* or nothing left of it."""
-    match terms:
-        case BuyGet():
-            pieces = terms.buy + terms.get
-            hundredths = item * (pieces * 100 - terms.get * terms.percent_off) // pieces
-        case Discount(amounts=amounts) if amounts:
-            off = amounts.get(currency)
-            if off is None or off.minor_units >= item:
-                return None
-            hundredths = (item - off.minor_units) * 100
-        case _:
-            hundredths = item * (100 - terms.percent)
+def total_of(terms: Discount | BuyGet, item: int, currency: str) -> Money | None:
+    """What pieces of *item* minor units together cost, rounded down to what can be charged in *currency*.
+
+    The discount is never smaller than promised. ``None``: no amount is given for the currency, or it is not below the
+    price.
+    """
+    if isinstance(terms, BuyGet):
+        pieces = terms.buy + terms.get
+        hundredths = item * (pieces * 100 - terms.get * terms.percent_off) // pieces
+    elif terms.amounts:
+        off = terms.amounts.get(currency)
+        if off is None or off.minor_units >= item:
+            return None
+        hundredths = (item - off.minor_units) * 100
+    else:
+        hundredths = item * (100 - terms.percent)
     size = step(currency)
-    return hundredths // 100 // size * size
+    return Money(hundredths // 100 // size * size, currency)
 
 
 def is_free(terms: Discount | BuyGet) -> bool:
+    """Whether *terms* promise it for nothing; rounding down to nothing is no promise."""
     if isinstance(terms, BuyGet):
         return terms.buy == 0 and terms.percent_off == 100
     return terms.percent == 100
@@ -55,29 +59,45 @@ def line_of(product: Product, quantity: int, item: int, total: int, *, ships: bo
     )
 
 
-def choice_of(products: Sequence[Product], lines: Sequence[OfferLine], total: Money, nothing: Money) -> Choice:
-    first = products[0]
-    quantity = lines[0].quantity
-    item = lines[0].item if len(lines) == 1 else sum((line.item for line in lines), nothing)
-    discount = lines[0].discount if len(lines) == 1 else item - total
+def one_of_it(product: Product, line: OfferLine, total: Money, nothing: Money) -> Choice:
+    """The choice of a single product, at *total*."""
     return Choice(
-        sku=first.sku,
-        second_sku=products[1].sku if len(products) > 1 else None,
-        title=" + ".join(product.title for product in products),
-        image_url=next((product.image_url for product in products if product.image_url), None),
-        quantity=quantity,
-        lines=tuple(lines),
-        price=PriceBlock(item=item, discount=discount, shipping=nothing, total=total),
-        options=first.options if len(products) == 1 else {},
-        was=_all([product.was for product in products], quantity),
-        cost=_all([product.cost for product in products], quantity),
+        sku=product.sku,
+        title=product.title,
+        image_url=product.image_url,
+        quantity=line.quantity,
+        lines=(line,),
+        price=PriceBlock(item=line.item, discount=line.discount, shipping=nothing, total=total),
+        options=product.options,
+        was=_times(product.was, line.quantity),
+        cost=_times(product.cost, line.quantity),
     )
 
 
-def _all(amounts: Sequence[Money | None], quantity: int) -> Money | None:
-    """All of them *quantity* times; ``None`` when one is unknown, or none of it fits."""
-    if None in amounts:
-        return None
-    known = [amount for amount in amounts if amount is not None]
-    whole = sum(amount.minor_units for amount in known) * quantity
-    return Money(whole, known[0].currency) if whole <= MAXIMUM else None
+def both_of_them(first: Product, second: Product, total: Money) -> Choice:
+    """The choice of a bundle at *total*, which is below the sum: what is off is split over the lines in proportion."""
+    products = (first, second)
+    items = [product.price.minor_units for product in products]
+    off = split(sum(items) - total.minor_units, items)
+    lines = tuple(
+        line_of(product, 1, item, item - discount, ships=True)
+        for product, item, discount in zip(products, items, off, strict=True)
+    )
+    return Choice(
+        sku=first.sku,
+        second_sku=second.sku,
+        title=f"{first.title} + {second.title}",
+        image_url=first.image_url or second.image_url,
+        quantity=1,
+        lines=lines,
+        price=PriceBlock.of(lines),
+        was=None if first.was is None or second.was is None else first.was + second.was,
+        cost=None if first.cost is None or second.cost is None else first.cost + second.cost,
+    )
+
+
+def _times(amount: Money | None, quantity: int) -> Money | None:
+    """Of all pieces; ``None`` when one is unknown, or all of them are beyond any amount."""
+    if amount is None or quantity == 1:
+        return amount
+    return amount * quantity if amount.minor_units * quantity <= MAXIMUM else None
