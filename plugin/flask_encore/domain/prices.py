@@ -108,13 +108,13 @@ class PriceBlock:
     def __post_init__(self) -> None:
         # In plain integers: one is made of every choice of every candidate, within the budget of a decision.
         parts = (self.item, self.discount, self.shipping, self.total, *(() if self.tax is None else (self.tax,)))
-        if any(part.currency != self.total.currency for part in parts):
+        if len({part.currency for part in parts}) > 1:
             raise CurrencyMismatch(f"price block is not of one currency: {self}")
         added = 0 if self.tax is None or self.tax_included else self.tax.minor_units
         due = self.item.minor_units - self.discount.minor_units + self.shipping.minor_units + added
         if due != self.total.minor_units:
             raise IllegalTransition(f"price block does not add up: {self}")
-        if any(part.minor_units < 0 for part in parts) or self.discount.minor_units > self.item.minor_units:
+        if min([part.minor_units for part in parts]) < 0 or self.discount.minor_units > self.item.minor_units:
             raise IllegalTransition(f"price block goes below nothing: {self}")
 
     @classmethod

@@ -178,7 +178,7 @@ class _Question:
         """Exactly this product; all variants when it is their parent and nothing to buy itself."""
         product = self.shelf.product(candidate.sku)
         if product is not None:
-            return self._varied(candidate, (product,), product)
+            return self._counted(candidate, product, (1,))
         variants = self.shelf.variants(candidate.sku)
         if not variants:
             return Alternative(candidate=candidate, refused="not_in_catalogue")
@@ -217,18 +217,17 @@ class _Question:
         product = self.shelf.product(candidate.sku)
         if product is None:
             return Alternative(candidate=candidate, refused="not_in_catalogue")
-        first = self._try(product, quantities[0])
+        return self._counted(candidate, product, quantities)
+
+    def _counted(self, candidate: Candidate, product: Product, quantities: Sequence[int]) -> Alternative:
+        first, *others = [self._try(product, quantity) for quantity in quantities]
         if first.refused or first.choice is None:
             return Alternative(candidate=candidate, refused=first.refused, product=product)
-        choices = [first.choice]
-        for quantity in quantities[1:]:
-            one = self._try(product, quantity)
-            if not one.refused and one.choice is not None:
-                choices.append(one.choice)
+        choices = (first.choice, *(one.choice for one in others if one.choice is not None and not one.refused))
         return Alternative(
             candidate=candidate,
             refused="",
-            choices=tuple(choices),
+            choices=choices,
             choose="quantity" if len(choices) > 1 else "",
             product=product,
         )

@@ -58,11 +58,16 @@ def found(*skus: str) -> list[Candidate]:
 
 
 def ask(
-    kind: Kind, *products: Product, order: Basket = ONE_POT, candidates: Sequence[Candidate] = (), **fields: Any
+    kind: Kind,
+    *products: Product,
+    order: Basket = ONE_POT,
+    candidates: Sequence[Candidate] = (),
+    guard_percent: int = 100,
+    shown: Sequence[tuple[str, int]] = (),
 ) -> list[Alternative]:
     shelf = Shelf(products or (POT, TEA, MUG, *SHIRTS))
     return alternatives(
-        kind, candidates=candidates, basket=order, shelf=shelf, **{"guard_percent": 100, "shown": ()} | fields
+        kind, candidates=candidates, basket=order, shelf=shelf, guard_percent=guard_percent, shown=shown
     )
 
 
