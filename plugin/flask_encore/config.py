@@ -90,6 +90,7 @@ class Settings:
     payment_method_types: tuple[str, ...] = _key(("card",), "Kinds of payment method sold to with one click.")
     model_dir: str = _key("", "Folder of the recommender's models; default is in the instance folder.")
     url_prefix: str = _key("/encore", "Where Encore's own pages live.")
+    locales: str = _key("", "Folder of your own .po files, which add a language or reword one of ours.")
     time_zone: str = _key("UTC", "The shop's time zone, for 'Undo until 14:33'.")
     worker: str = _key("embedded", "'embedded' runs the sweeper in the web process, 'external' leaves it to the CLI.")
     train_at: str = _key(
@@ -267,6 +268,7 @@ class _SettingsSchema(Schema):
     )
     model_dir = _text(r"[^\0]+\Z", "has to be a folder.")
     url_prefix = _text(r"(/[\w-]*\w)+\Z", "has to start with / and not end with it, such as /encore.")
+    locales = _text(r"[^\0]*\Z", "has to be a folder, or empty.")
     time_zone = ma.String(validate=_known_zone, error_messages=_always(_ZONE))
     worker = _text(r"(embedded|external)\Z", "has to be 'embedded' or 'external'.")
     train_at = _text(r"(([01]\d|2[0-3]):[0-5]\d)?\Z", "has to be a time of day such as 03:00, or empty.")

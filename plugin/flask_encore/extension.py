@@ -35,7 +35,7 @@ from flask_encore.store.database import Database
 from flask_encore.store.migrations import upgrade
 from flask_encore.web import dashboard, injection, neighbours, offer, webhooks
 from flask_encore.web.current import AdminGuard, AppState, state
-from flask_encore.web.phrases import CONSENT_VERSION
+from flask_encore.web.phrases import SHIPPED
 from flask_encore.web.tokens import Tokens
 
 H = TypeVar("H", bound=Handler)
@@ -112,6 +112,7 @@ class Encore:
                 "one Encore object may serve several apps."
             )
         settings = Settings.from_config(app.config, instance_path=app.instance_path, secret_key=app.secret_key)
+        catalogues = SHIPPED.with_folder(Path(app.root_path, settings.locales)) if settings.locales else SHIPPED
         model_dir = Path(settings.model_dir)
         embedded = settings.worker == "embedded"
         worker = Worker(lambda: _in_context(app, lambda: work_once(runtime)), wanted=lambda: not app.testing)
@@ -128,11 +129,13 @@ class Encore:
             publish=lambda event: _publish(app, event),
             wake=worker.wake if embedded else _stay_asleep,
             handlers=self._handlers,
-            consent_version=CONSENT_VERSION,
+            consent_version=catalogues.consent_version,
         )
         lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
-        app.extensions[EXTENSION] = AppState(runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker)
+        app.extensions[EXTENSION] = AppState(
+            runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker, catalogues=catalogues
+        )
         blueprints = [offer.create_blueprint(), webhooks.create_blueprint(), dashboard.create_blueprint()]
         for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from flask_encore.domain.money import Money
 from flask_encore.web.contexts import CardState, OfferCard
-from flask_encore.web.phrases import phrases_for
+from flask_encore.web.phrases import SHIPPED, Catalogues
 
 #: State -> the template in ``encore/offer/`` that draws it. "waiting" ends by itself: the element asks until it does.
 VIEWS = {
@@ -57,18 +57,23 @@ FAILURES = {
 }
 
 
-def render_section(card: OfferCard, *, environment: Environment | None = None) -> Markup:
+def render_section(
+    card: OfferCard, *, environment: Environment | None = None, catalogues: Catalogues = SHIPPED
+) -> Markup:
     """The whole ``<encore-offer>`` section, to be put into the host's page as it is.
 
     Args:
+        catalogues: The languages of the app.
         environment: Of a host that overrides ``encore/offer/*.html``; has to autoescape. Default is ours.
     """
-    return Markup(_render("encore/offer/section.html", card, environment))
+    return Markup(_render("encore/offer/section.html", card, environment, catalogues))
 
 
-def render_fragment(card: OfferCard, *, environment: Environment | None = None) -> str:
+def render_fragment(
+    card: OfferCard, *, environment: Environment | None = None, catalogues: Catalogues = SHIPPED
+) -> str:
     """Only what changes with the state: the answer to the custom element's request."""
-    return _render("encore/offer/fragment.html", card, environment)
+    return _render("encore/offer/fragment.html", card, environment, catalogues)
 
 
 def card_name(brand: str, last4: str) -> str:
@@ -82,8 +87,8 @@ def order_name(order_ref: str) -> str:
     return f"#{order_ref}" if order_ref.isdigit() else order_ref
 
 
-def _render(template: str, card: OfferCard, environment: Environment | None) -> str:
-    say = phrases_for(card.locale)
+def _render(template: str, card: OfferCard, environment: Environment | None, catalogues: Catalogues) -> str:
+    say = catalogues.phrases_for(card.locale)
     context: dict[str, Any] = {
         "card": card,
         "say": say,

@@ -12,6 +12,7 @@ from flask_encore.config import EXTENSION
 from flask_encore.domain.errors import ConfigurationError
 from flask_encore.services.runtime import Runtime
 from flask_encore.services.working import Worker
+from flask_encore.web.phrases import Catalogues
 from flask_encore.web.tokens import Tokens
 
 #: Decides who may see the merchant's pages: an actor's name lets in, ``None`` or False answers 403, a response is sent.
@@ -26,6 +27,7 @@ class AppState:
     tokens: Tokens
     admin_guard: AdminGuard | None
     worker: Worker
+    catalogues: Catalogues
 
 
 def state(app: Flask | None = None) -> AppState:

@@ -49,7 +49,7 @@ def section(order_ref: str) -> Markup:
         if offered is None:
             return Markup("")
         ticket = Ticket(offer_id=offered.decision["id"], account=rt.account, path=_way_back())
-        return render_section(card_of(app, offered, ticket))
+        return render_section(card_of(app, offered, ticket), catalogues=app.catalogues)
     except Exception as error:
         # Whatever it is - a locked database, a broken template, a bug of ours - it costs the offer, not the page.
         rt.counts.add(f"page_{type(error).__name__}")

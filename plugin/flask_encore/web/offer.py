@@ -259,7 +259,8 @@ def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool) -> Response:
     """HTML for the element, JSON for who asks for it, and for a plain form the way back to its page."""
     status, headers = (503, {"Retry-After": "2"}) if card.busy else (200, {})
     if request.headers.get("X-Encore-Fragment"):
-        return Response(render_fragment(card), status=status, mimetype="text/html", headers=headers)
+        html = render_fragment(card, catalogues=state().catalogues)
+        return Response(html, status=status, mimetype="text/html", headers=headers)
     wants_json = request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
     if redirecting and not wants_json:
         return redirect(f"{ticket.path}#encore", code=303)  # type: ignore[return-value]

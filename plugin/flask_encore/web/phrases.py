@@ -1,16 +1,17 @@
 """The shopper's words in every language we speak, and amounts and times written the way each language writes them.
 
 The catalogues are ``locales/<language>.po``, read once at import: there is no build step and no ``.mo`` file. Sentences
-are worded so that no number governs a noun, so there are no plural forms to get wrong.
+are worded so that no number governs a noun, so there are no plural forms to get wrong. An app may have catalogues of
+its own on top (``ENCORE_LOCALES``); they are in its `Catalogues`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -19,15 +20,10 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton, format_time
-from babel.messages.pofile import read_po
 from babel.numbers import NumberPattern, format_percent
 
 from flask_encore.domain.money import Money, exponent
-
-LOCALES = Path(__file__).parent.parent / "locales"
-
-#: What is spoken when the shopper's language is not among the catalogues.
-FALLBACK = "en"
+from flask_encore.web.catalogues import FALLBACK, READ_AS, Sentences, read_dropped, read_shipped
 
 #: Unicode's first-strong isolate and its end: keep "Visa •••• 4242" in order inside an Arabic sentence.
 _ISOLATE, _END = "\u2068", "\u2069"
@@ -41,27 +37,19 @@ _MINUS = "\u2212"
 _LETTER_THEN_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
-def _read(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        catalog = read_po(file, locale=path.stem)
-    return {str(entry.id): str(entry.string) for entry in catalog if entry.id and entry.string}
-
-
-#: Language -> key -> sentence.
-CATALOGUES: Mapping[str, Mapping[str, str]] = {path.stem: _read(path) for path in sorted(LOCALES.glob("*.po"))}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phrases:
     """One shopper's language.
 
     Attributes:
         locale: For amounts and times; keeps the region (``de_AT``).
-        language: Of the catalogue that speaks (``de``).
+        language: Of the catalogue that speaks, as a language tag (``de``, ``zh-Hant``).
+        sentences: The catalogue itself.
     """
 
     locale: Locale
     language: str
+    sentences: Sentences = field(repr=False, compare=False)
 
     @property
     def direction(self) -> str:
@@ -74,8 +62,7 @@ class Phrases:
         Raises:
             KeyError: If there is no such sentence, or it needs a value that was not given.
         """
-        sentence = CATALOGUES[self.language].get(key) or CATALOGUES[FALLBACK][key]
-        return sentence.format_map({name: self._isolated(value) for name, value in values.items()})
+        return self.sentences[key].format_map({name: self._isolated(value) for name, value in values.items()})
 
     def money(self, amount: Money) -> str:
         """*amount* with its sign and exactly the decimals of *our* table: ``£12.90``, ``¥500``, ``KWD 1.500``."""
@@ -97,8 +84,11 @@ class Phrases:
         return f"{format_skeleton('MMMd', when, tzinfo=when.tzinfo, locale=self.locale)}, {time}"
 
     def accept_label(self, total: Money) -> str:
-        """The order button's label: locked per language, never a merchant's own text. Part of the consent evidence."""
-        return self("accept", total=self.money(total))
+        """The order button's label, locked per language (`web.labels`). Part of the consent evidence.
+
+        A *total* of zero obliges nobody to pay, so its button does not say that anybody is.
+        """
+        return self("accept", total=self.money(total)) if total.minor_units else self("accept_free")
 
     def _isolated(self, value: str) -> str:
         foreign = self.direction == "rtl" or any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in value)
@@ -112,27 +102,78 @@ def _pattern(locale: Locale, decimals: int) -> NumberPattern:
     return pattern
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Catalogues:
+    """Every language one app speaks.
+
+    Attributes:
+        sentences: Locale, as Babel writes it -> key -> sentence. Each is complete.
+    """
+
+    sentences: Mapping[str, Sentences]
+
+    def with_folder(self, folder: Path) -> Catalogues:
+        """These and the ``*.po`` in *folder*, which win.
+
+        Raises:
+            ConfigurationError: When one of them cannot be used, or changes a locked label.
+        """
+        dropped = read_dropped(folder, original=CATALOGUES[FALLBACK])
+        return Catalogues(sentences={**self.sentences, **dropped})
+
+    def phrases_for(self, locale: str) -> Phrases:
+        """The phrases for *locale* (``de-AT``): its own, else its language's, else English. Never raises."""
+        return _phrases_for(self, locale)
+
+    @property
+    def consent_version(self) -> str:
+        """Which wording shoppers agree to: the digest of every button label and price line, in every language.
+
+        It is kept with each acceptance, and changes by itself when somebody changes a word.
+        """
+        wording = (
+            f"{name} {key} {sentence}"
+            for name, catalogue in sorted(self.sentences.items())
+            for key, sentence in sorted(catalogue.items())
+            if key.startswith(("accept", "open.", "price."))
+        )
+        return sha256("\n".join(wording).encode()).hexdigest()[:16]
+
+
 @lru_cache(maxsize=256)  # locales come from orders; the world has fewer in use
-def phrases_for(locale: str) -> Phrases:
-    """The phrases for *locale* (``de-AT``): its own, else its language's, else English. Never raises."""
+def _phrases_for(catalogues: Catalogues, locale: str) -> Phrases:
     tag = locale.replace("-", "_")
-    for name in (tag, tag.partition("_")[0]):
+    for written in (tag, tag.partition("_")[0]):
         try:
-            wanted = Locale.parse(name)
+            wanted = Locale.parse(written)
         except (UnknownLocaleError, ValueError):
             continue
-        if wanted.language in CATALOGUES:
-            return Phrases(wanted, wanted.language)
-    return Phrases(Locale.parse(FALLBACK), FALLBACK)
+        for name in _names(wanted):
+            if name in catalogues.sentences:
+                return _speak(catalogues, wanted, name)
+    return _speak(catalogues, Locale.parse(FALLBACK), FALLBACK)
 
 
-#: Which wording shoppers agree to: the digest of every button label and price line, in every language. It is kept
-#: with each acceptance, and changes by itself when somebody changes a word.
-CONSENT_VERSION = sha256(
-    "\n".join(
-        f"{language} {key} {sentence}"
-        for language, catalogue in sorted(CATALOGUES.items())
-        for key, sentence in sorted(catalogue.items())
-        if key.startswith(("accept", "open.", "price."))
-    ).encode()
-).hexdigest()[:16]
+def _names(locale: Locale) -> Iterator[str]:
+    """Names under which a catalogue of *locale* may stand, the nearest first."""
+    language, script, territory = locale.language, locale.script, locale.territory
+    for parts in ((language, script, territory), (language, script), (language, territory), (language,)):
+        yield "_".join(part for part in parts if part)
+    if language in READ_AS:
+        yield READ_AS[language]
+
+
+def _speak(catalogues: Catalogues, locale: Locale, name: str) -> Phrases:
+    return Phrases(locale=locale, language=name.replace("_", "-"), sentences=catalogues.sentences[name])
+
+
+#: Language -> key -> sentence, as shipped.
+CATALOGUES: Mapping[str, Sentences] = read_shipped()
+
+#: The languages of every app, before its own.
+SHIPPED = Catalogues(sentences=CATALOGUES)
+
+
+def phrases_for(locale: str) -> Phrases:
+    """The phrases for *locale* in what is shipped, for pages that belong to no app."""
+    return SHIPPED.phrases_for(locale)
