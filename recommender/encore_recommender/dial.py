@@ -45,6 +45,14 @@ def worths(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> 
     return {i: dial * earned[i] + (1.0 - dial) * chances[i] * typical for i in near}
 
 
+def compared(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> dict[int, float]:
+    """`worths` with the likeliest offer's lead: what the shortlist is ordered by."""
+    worth = worths(chances, margins, dial=dial)
+    if worth:
+        worth[next(iter(worth))] *= LEAD
+    return worth
+
+
 def by_expected_profit(chances: Sequence[float], margins: Sequence[int], *, dial: float) -> list[int]:
     """Positions, best first, every one once: the shortlist by what showing it is worth, then the others by chance.
 
@@ -56,8 +64,6 @@ def by_expected_profit(chances: Sequence[float], margins: Sequence[int], *, dial
     Raises:
         ValueError: The dial or a chance is not between 0 and 1, or lengths differ.
     """
-    worth = worths(chances, margins, dial=dial)
+    worth = compared(chances, margins, dial=dial)
     others = [i for i in range(len(chances)) if i not in worth]
-    if worth:
-        worth[next(iter(worth))] *= LEAD
     return sorted(worth, key=lambda i: -worth[i]) + sorted(others, key=lambda i: -chances[i])

@@ -34,11 +34,14 @@ class Pick:
         position: Of the one shown.
         chances: Per offer, the probability that it is accepted and kept; empty when nothing tells.
         propensities: Per offer, the probability that it is shown; they add up to 1.
+        worths: Per offer, what it was compared by, ``None`` where it was too unlikely to be compared; empty when
+            nothing tells. Without exploring the greatest is shown, of equals the likelier one.
     """
 
     position: int
     chances: tuple[float, ...]
     propensities: tuple[float, ...]
+    worths: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ class Placement(StrEnum):
 
     @property
     def surface(self) -> Placement:
-        """The page whose sequence it belongs to: decisions are made for a page, and a dialog is the thank-you page's."""
+        """The page decisions about it are made for: a dialog is the thank-you page's."""
         return Placement.THANK_YOU if self is Placement.DIALOG else self
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from encore_recommender.exploration import Seen, greedily, thompson
+from encore_recommender.dial import compared
+from encore_recommender.exploration import Seen, believed, greedily, thompson
 from encore_recommender.offpolicy import Decision, EvaluationRefused, evaluate
 from encore_recommender.persistence import ModelRefused
 from encore_recommender.scorecard import PRIOR, Impression, Scorecard
@@ -64,7 +65,13 @@ class LearnedAcceptance:
             if explore
             else greedily(chances, margins, seen, dial=dial)
         )
-        return Pick(position=choice.shown, chances=tuple(chances), propensities=choice.propensities)
+        worth = compared(believed(chances, seen), margins, dial=dial)
+        return Pick(
+            position=choice.shown,
+            chances=tuple(chances),
+            propensities=choice.propensities,
+            worths=tuple(worth.get(i) for i in range(len(offers))),
+        )
 
     def learn(self, shown: Iterable[Shown], *, dial: float, now: datetime) -> AcceptanceReport:
         """Learn from offers that were answered, oldest first; put it live unless it is judged worse than what was live.

@@ -1,4 +1,4 @@
-"""Decide, once per order and placement, which product is offered at which price, or why none is; and keep the record.
+"""Decide, once per order, page and step, which offer is made, or why none is; and keep the record.
 
 One SELECT, one INSERT, one commit: everything about the order, its candidates' stock and prices is read at once, and
 the decision is a single row with a unique constraint, so that a reload, a second tab and a second server see the same.
@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_encore.domain.acceptance import Eligible, Pick
 from flask_encore.domain.assignment import Arm, assign
-from flask_encore.domain.charges import Charge
-from flask_encore.domain.money import Money
-from flask_encore.domain.offers import THANK_YOU, Candidate, Outcome, Reason
-from flask_encore.domain.orders import Product
-from flask_encore.domain.prices import PriceBlock
-from flask_encore.services.runtime import Runtime
+from flask_encore.domain.book import Book
+from flask_encore.domain.campaigns import MAX_SHOWN, CampaignState
+from flask_encore.domain.charges import Charge, ChargeStatus
+from flask_encore.domain.offers import Outcome, Placement, Reason
+from flask_encore.domain.sequence import Step, follow_up
+from flask_encore.services import campaign_book, quoting
+from flask_encore.services.choosing import Choosing, Situation, choose
+from flask_encore.services.offer_snapshots import snapshot_of
+from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import decisions
 from flask_encore.store.decisions import Page
-
-#: Below this many common orders "often bought together" is not a fact but an anecdote.
-WHY_SUPPORT = 5
 
 #: Names the standing holdout. Not a secret and never rotated: a new one would deal every shopper a new arm.
 HOLDOUT_SALT = b"encore-holdout-1"
 
-#: Nothing follows an offer yet.
-STEP = 0
-
-_FAILURES = {Reason.RANKER_FAILED, Reason.RANKER_TIMEOUT}
+_FAILURES = {Reason.RANKER_FAILED, Reason.RANKER_TIMEOUT, Reason.QUOTE_FAILED, Reason.QUOTE_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,53 +40,182 @@ class Offered:
     charge: Charge | None
 
 
-def offer_for(rt: Runtime, order_ref: str, *, placement: str = THANK_YOU) -> Offered | None:
-    """The offer of a paid order, deciding on the first visit. ``None``: nothing is to be shown.
+def sequence_for(rt: Runtime, order_ref: str, *, page: Placement = Placement.THANK_YOU) -> tuple[Offered, ...]:
+    """Every offer of a paid order to be shown on *page*, oldest first, deciding what is due. Empty: nothing is shown.
 
-    Idempotent: later visits answer the first decision; only one that Stripe's silence made is made anew, once Stripe
+    Idempotent: later visits answer the first decisions; only one that Stripe's silence made is made anew, once Stripe
     was heard. Raises whatever the database raises; the page's caller
     (`web.injection`) turns that into a page without an offer.
+
+    Args:
+        page: The thank-you page or the order page. The order page shows what the thank-you page offered while that is
+            open or was accepted, and offers something itself only while nothing of it is open.
     """
     started = time.perf_counter()
     with rt.db.read(hasty=True) as connection:
-        page = decisions.page(connection, order_ref, account=rt.account, placement=placement)
-    if page is None:
+        read = decisions.page(connection, order_ref, account=rt.account, placement=page)
+    if read is None:
         rt.counts.add("order_unknown")
+        return ()
+    earlier = _from_thank_you(read, now=rt.clock()) if page is Placement.ORDER_STATUS else ()
+    steps = read.sequence(page)
+    provisional = steps[0][0]["id"] if steps and read.is_provisional(steps[0][0]) else None
+    if not steps or provisional is not None:
+        if page is Placement.ORDER_STATUS and not _has_something_to_say(rt, read, earlier):
+            return earlier
+        return earlier + _decided(rt, read, page, step=0, due=None, replacing=provisional, started=started)
+    shown = tuple(_offered(steps))
+    due = _due(read, shown, steps)
+    if due is None:
+        return earlier + shown
+    return earlier + shown + _decided(rt, read, page, step=len(steps), due=due, replacing=None, started=started)
+
+
+def offer_for(rt: Runtime, order_ref: str) -> Offered | None:
+    """The first offer of a paid order's thank-you page."""
+    return next(iter(sequence_for(rt, order_ref)), None)
+
+
+def next_of(rt: Runtime, offered: Offered) -> Offered | None:
+    """What follows an offer that was just answered, deciding it if it is due; ``None`` when nothing does.
+
+    It never raises: the answer stands, and a sequence that cannot go on has ended.
+    """
+    row = offered.decision
+    if follow_up([_step(offered)], shown=0) is None:
         return None
-    if page.decision is not None and not page.is_provisional:
-        return _shown(page)
-    row = _decide(rt, page, placement=placement)
+    try:
+        sequence = sequence_for(rt, row["order_ref"], page=Placement(row["placement"]))
+    except Exception as error:
+        rt.counts.add(f"next_{type(error).__name__}")
+        logger.exception("nothing follows offer %s", row["id"])
+        return None
+    after = (row["placement"], row["step"] + 1)
+    return next((one for one in sequence if (one.decision["placement"], one.decision["step"]) == after), None)
+
+
+def decision_row(
+    rt: Runtime, read: Page, book: Book, page: Placement, *, step: int, due: str | None
+) -> tuple[dict[str, Any], Choosing | None]:
+    """The decision as it would be written now, and what was asked; writes nothing.
+
+    Args:
+        due: The campaign that is due after the step before; ``None`` for the first step.
+    """
+    now, order = rt.clock(), read.order
+    subject = order["customer_ref"] or order["order_ref"]
+    arm = assign(subject, salt=HOLDOUT_SALT, holdout_percent=rt.settings.holdout_percent)
+    row = _blank(rt, order, page, step=step, arm=arm, now=now)
+    reason = _ineligible(rt, read, page, now)
+    if reason is not None:
+        return row | _without(reason), None
+    situation = Situation(rt=rt, read=read, book=book, page=page, step=step, now=now)
+    choosing = choose(situation, follow_up=due)
+    row["candidates"] = list(choosing.log)
+    row["trace"] = choosing.as_json(dial=rt.settings.profit_dial, explore=rt.settings.explore)
+    if choosing.chosen is None:
+        return row | _without(_nothing(order, choosing)), choosing
+    chosen, campaign = choosing.chosen, choosing.chosen.listed.campaign
+    row |= {"campaign_ref": campaign.ref, "campaign_version": chosen.listed.version}
+    choices = quoting.quote(rt, order, chosen.alternative.choices)
+    if isinstance(choices, Reason):
+        return row | _without(choices), choosing
+    row |= {
+        "sku": choices[0].sku,
+        "second_sku": choices[0].second_sku,
+        "quantity": choices[0].quantity,
+        "total_minor": choices[0].price.total.minor_units,
+        "propensity": chosen.propensity,
+        "snapshot": snapshot_of(rt, order, campaign, chosen.alternative, choices),
+    }
+    if campaign.timer_minutes is not None:
+        row["expires_at"] = min(row["expires_at"], now + timedelta(minutes=campaign.timer_minutes))
+    if arm is Arm.HOLDOUT:
+        return row | {"outcome": Outcome.HELD_OUT, "reason": Reason.HOLDOUT}, choosing
+    if read.shadow:
+        return row | {"outcome": Outcome.SHADOWED, "reason": Reason.SHADOW}, choosing
+    return row | {"outcome": Outcome.OFFERED, "reason": Reason.CHOSEN}, choosing
+
+
+def _decided(
+    rt: Runtime, read: Page, page: Placement, *, step: int, due: str | None, replacing: str | None, started: float
+) -> tuple[Offered, ...]:
+    """Decide and write it down; answers the offer to be shown, or nothing. Whoever was quicker is right."""
+    book = campaign_book.current(rt, revision=read.revision)
+    row, _ = decision_row(rt, read, book, page, step=step, due=due)
     row["latency_us"] = round((time.perf_counter() - started) * 1e6)
     with rt.db.write(hasty=True) as connection:
         won = (
             decisions.insert_decision(connection, row)
-            if page.decision is None
-            else decisions.replace_provisional(connection, page.decision["id"], row)
+            if replacing is None
+            else decisions.replace_provisional(connection, replacing, row)
         )
     if won:
         rt.counts.add(f"decision_{row['outcome']}")
-        return Offered(decision=row, charge=None) if row["outcome"] == Outcome.OFFERED else None
+        return (Offered(decision=row, charge=None),) if row["outcome"] == Outcome.OFFERED else ()
     with rt.db.read(hasty=True) as connection:
-        page = decisions.page(connection, order_ref, account=rt.account, placement=placement)
-    return None if page is None else _shown(page)
+        again = decisions.page(connection, read.order["order_ref"], account=rt.account, placement=page)
+    assert again is not None
+    return tuple(one for one in _offered(again.sequence(page)) if one.decision["step"] == step)
 
 
-def _shown(page: Page) -> Offered | None:
-    if page.decision is None or page.decision["outcome"] != Outcome.OFFERED:
+def _offered(steps: Sequence[tuple[Mapping[Any, Any], Charge | None]]) -> list[Offered]:
+    return [Offered(decision=row, charge=charge) for row, charge in steps if row["outcome"] == Outcome.OFFERED]
+
+
+def _due(read: Page, shown: Sequence[Offered], steps: Sequence[tuple[Mapping[Any, Any], Charge | None]]) -> str | None:
+    """The campaign that comes next; ``None`` when the last step offered nothing, is unanswered, or was the last."""
+    if len(shown) < len(steps):
         return None
-    return Offered(decision=page.decision, charge=page.charge)
+    count = sum(row["outcome"] == Outcome.OFFERED for row, _ in read.steps)
+    return follow_up([_step(one) for one in shown], shown=count)
 
 
-def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
-    now, order = rt.clock(), page.order
-    subject = order["customer_ref"] or order["order_ref"]
-    arm = assign(subject, salt=HOLDOUT_SALT, holdout_percent=rt.settings.holdout_percent)
-    row: dict[str, Any] = {
+def _step(offered: Offered) -> Step:
+    row, charge = offered.decision, offered.charge
+    return Step(
+        is_charged=charge is not None and charge.status is ChargeStatus.SUCCEEDED,
+        is_declined=charge is None and row["declined_at"] is not None,
+        on_accept=row["snapshot"].get("on_accept"),
+        on_decline=row["snapshot"].get("on_decline"),
+    )
+
+
+def _from_thank_you(read: Page, *, now: datetime) -> tuple[Offered, ...]:
+    """What the thank-you page offered and the order page shows too: there is something to do, or to undo."""
+    over = {ChargeStatus.CANCELED, ChargeStatus.REFUNDED}
+    return tuple(
+        one
+        for one in _offered(read.sequence(Placement.THANK_YOU))
+        if (one.charge.status not in over if one.charge is not None else _is_open(one.decision, now))
+    )
+
+
+def _is_open(row: Mapping[Any, Any], now: datetime) -> bool:
+    return row["declined_at"] is None and row["sold_out_at"] is None and now < row["expires_at"]
+
+
+def _has_something_to_say(rt: Runtime, read: Page, earlier: Sequence[Offered]) -> bool:
+    """Whether the order page makes an offer of its own: one at a time, and none without a campaign for that page."""
+    if any(one.charge is None for one in earlier):
+        return False
+    book = campaign_book.current(rt, revision=read.revision)
+    now, zone = rt.clock(), rt.settings.zone
+    return any(
+        one.campaign.placement is Placement.ORDER_STATUS and one.campaign.state(now, zone=zone) is CampaignState.LIVE
+        for one in book.live
+    )
+
+
+def _blank(
+    rt: Runtime, order: Mapping[Any, Any], page: Placement, *, step: int, arm: Arm, now: datetime
+) -> dict[str, Any]:
+    return {
         "id": uuid.uuid4().hex,
         "account": rt.account,
         "order_ref": order["order_ref"],
-        "placement": placement,
-        "step": STEP,
+        "placement": page.value,
+        "step": step,
         "arm": arm,
         "customer_ref": order["customer_ref"],
         "currency": order["currency"],
@@ -98,148 +223,50 @@ def _decide(rt: Runtime, page: Page, *, placement: str) -> dict[str, Any]:
         "decided_at": now,
         "expires_at": now + timedelta(seconds=rt.settings.offer_ttl_seconds),
         "candidates": order["candidates"],
+        "trace": None,
         "snapshot": {},
+        "campaign_ref": None,
+        "campaign_version": None,
         "sku": None,
+        "second_sku": None,
         "quantity": None,
         "total_minor": None,
         "shown_at": None,
         "declined_at": None,
         "sold_out_at": None,
+        "extended_at": None,
         "propensity": None,
     }
-    reason = _ineligible(rt, order, now)
-    if reason is not None:
-        outcome = Outcome.ERROR if reason in _FAILURES else Outcome.INELIGIBLE
-        return row | {"outcome": outcome, "reason": reason}
-    chosen, log = _choose(rt, page, placement=placement)
-    row["candidates"] = log
-    if chosen is None:
-        return row | {"outcome": Outcome.INELIGIBLE, "reason": Reason.ALL_FILTERED}
-    candidate, product, price, propensity = chosen
-    row |= {
-        "sku": product.sku,
-        "quantity": 1,
-        "total_minor": price.total.minor_units,
-        "propensity": propensity,
-        "snapshot": _snapshot(rt, order, candidate, product, price),
-    }
-    if arm is Arm.HOLDOUT:
-        return row | {"outcome": Outcome.HELD_OUT, "reason": Reason.HOLDOUT}
-    return row | {"outcome": Outcome.OFFERED, "reason": Reason.CHOSEN}
 
 
-def _ineligible(rt: Runtime, order: Mapping[Any, Any], now: datetime) -> Reason | None:
+def _without(reason: Reason) -> dict[str, Any]:
+    return {"outcome": Outcome.ERROR if reason in _FAILURES else Outcome.INELIGIBLE, "reason": reason}
+
+
+def _ineligible(rt: Runtime, read: Page, page: Placement, now: datetime) -> Reason | None:
+    """Why this order is offered nothing, whatever there is to offer."""
+    order, settings = read.order, rt.settings
+    if read.off:
+        return Reason.SWITCHED_OFF
     if order["ineligible_reason"]:
         return Reason(order["ineligible_reason"])
-    if now - order["placed_at"] > timedelta(seconds=rt.settings.order_max_age_seconds):
+    age = now - order["placed_at"]
+    if age > timedelta(seconds=settings.order_max_age_seconds):
         return Reason.ORDER_TOO_OLD
-    if not order["candidates"]:
-        return Reason.NO_CANDIDATE if order["model_version"] else Reason.NO_MODEL
+    if page is Placement.ORDER_STATUS and age > timedelta(seconds=settings.undo_seconds):
+        return Reason.HOLD_OVER
+    if sum(row["outcome"] == Outcome.OFFERED for row, _ in read.steps) >= MAX_SHOWN:
+        return Reason.ENOUGH_SHOWN
     return None
 
 
-def _choose(
-    rt: Runtime, page: Page, *, placement: str
-) -> tuple[tuple[Candidate, Product, PriceBlock, float] | None, list[dict[str, Any]]]:
-    """One of the candidates that pass every filter, with its propensity; and all candidates with what filtered them."""
-    bought = {line["sku"] for line in page.order["lines"]}
-    total = Money(page.order["total_minor"], page.order["currency"])
-    passed: list[tuple[int, Eligible, Product, PriceBlock]] = []
-    log: list[dict[str, Any]] = []
-    for place, entry in enumerate(page.order["candidates"]):
-        product = page.products.get(entry["sku"])
-        refused = _filtered(rt, product, bought=bought, total=total)
-        log.append(entry | {"filtered": refused})
-        if not refused and product is not None:
-            price = price_of(product, discount_percent=rt.settings.discount_percent)
-            passed.append((place, _eligible(Candidate(**entry), product, price, total), product, price))
-    if not passed:
-        return None, log
-    offers = [offer for _, offer, _, _ in passed]
-    pick = rt.acceptance.pick(
-        offers,
-        order_ref=page.order["order_ref"],
-        placement=placement,
-        step=STEP,
-        dial=rt.settings.profit_dial,
-        explore=rt.settings.explore,
-    )
-    for i, (place, offer, _, _) in enumerate(passed):
-        log[place] |= _weighed(offer, pick, i)
-    _, offer, product, price = passed[pick.position]
-    return (offer.candidate, product, price, pick.propensities[pick.position]), log
-
-
-def _eligible(candidate: Candidate, product: Product, price: PriceBlock, total: Money) -> Eligible:
-    earned = None if product.cost is None else (price.total - product.cost).minor_units
-    return Eligible(
-        candidate=candidate,
-        price_ratio=price.total.minor_units / total.minor_units,
-        discount=price.discount.minor_units / price.item.minor_units,
-        category=product.category or "",
-        margin_minor=earned,
-    )
-
-
-def _weighed(offer: Eligible, pick: Pick, i: int) -> dict[str, Any]:
-    """What the choice saw of an offer: from this, and only this, another choice can be learned and judged later."""
-    return {
-        "price_ratio": offer.price_ratio,
-        "discount": offer.discount,
-        "category": offer.category,
-        "margin": offer.margin_minor,
-        "chance": pick.chances[i] if pick.chances else None,
-        "propensity": pick.propensities[i],
-    }
-
-
-def _filtered(rt: Runtime, product: Product | None, *, bought: set[str], total: Money) -> str:
-    """Why *product* cannot be offered with this order; empty when it can."""
-    if product is None:
-        return "not_in_catalogue"
-    if product.sku in bought:
-        return "in_order"
-    if not product.active:
-        return "inactive"
-    if product.stock is not None and product.stock < 1:
-        return "sold_out"
-    if product.price.currency != total.currency:
-        return "other_currency"
-    price = price_of(product, discount_percent=rt.settings.discount_percent).total
-    if not price.is_chargeable:
-        return "not_chargeable"
-    if price.minor_units * 100 > total.minor_units * rt.settings.price_guard_percent:
-        return "price_guard"
-    return ""
-
-
-def price_of(product: Product, *, discount_percent: int) -> PriceBlock:
-    """What one piece costs as an offer today, tax included."""
-    total = product.price.less_percent(discount_percent)
-    return PriceBlock(
-        item=product.price, discount=product.price - total, shipping=Money(0, total.currency), total=total
-    )
-
-
-def _snapshot(
-    rt: Runtime, order: Mapping[Any, Any], candidate: Candidate, product: Product, price: PriceBlock
-) -> dict[str, Any]:
-    """What the shopper is shown, frozen: the charge copies it, and it is the evidence of what was agreed to."""
-    titles = {line["sku"]: line["title"] for line in order["lines"]}
-    why = candidate.kind == "co_purchase" and candidate.support >= WHY_SUPPORT
-    return {
-        "title": product.title,
-        "image_url": product.image_url,
-        "item": price.item.minor_units,
-        "discount": price.discount.minor_units,
-        "shipping": price.shipping.minor_units,
-        "total": price.total.minor_units,
-        "discount_percent": rt.settings.discount_percent,
-        "because_of_title": titles.get(candidate.because_of or "") if why else None,
-        "support": candidate.support,
-        "of_orders": candidate.of_orders,
-        "card_brand": order["card_brand"],
-        "card_last4": order["card_last4"],
-        "locale": order["locale"],
-        "consent_version": rt.consent_version,
-    }
+def _nothing(order: Mapping[Any, Any], choosing: Choosing) -> Reason:
+    """Why no campaign had an offer, as one word; the trace has the sentences."""
+    if choosing.log:
+        return Reason.ALL_FILTERED
+    ranking = (order["facts"] or {}).get("ranking")
+    if ranking is not None:
+        return Reason(ranking)
+    if not order["candidates"] and any(one.version == 0 for one in choosing.asked):
+        return Reason.NO_CANDIDATE if order["model_version"] else Reason.NO_MODEL
+    return Reason.NO_CAMPAIGN

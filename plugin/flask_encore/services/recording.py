@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from flask_encore.domain.errors import GatewayError, GatewayRefused, OrderConflict
+from flask_encore.domain.kinds import skus_of
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate, Reason
 from flask_encore.domain.orders import PaidOrder, checked_ref
 from flask_encore.domain.ports import IntentStatus
+from flask_encore.domain.rules import Key
+from flask_encore.services import campaign_book, fact_finding
 from flask_encore.services.lanes import OverBudget
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.store import history, orders
+from flask_encore.store import history, orders, shelf
 from flask_encore.store.orders import Payment
 
 #: More than any filter will throw away on a normal day, and still one page of the decision log.
@@ -33,6 +36,9 @@ VERIFY_FOR = timedelta(days=1)
 #: Silences in a row after which Stripe is taken to be away: a sweep must not wait twenty seconds for each order.
 SILENCES = 3
 
+
+#: Campaigns that may apply whose products are read along with the page, best first, and so many of their products.
+FORESEEN, MOST_FORESEEN = 10, 60
 
 #: What the column holds.
 MAX_VERSION = 80
@@ -62,8 +68,9 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
             past = history.bought_before(connection, order.customer_ref, account=rt.account, but=order.order_ref)
         payment = verify(rt, order.payment_intent_ref, order.total)
         candidates, model_version, reason = _rank(rt, order, past)
-        if reason is not None and not payment.ineligible_reason:
-            payment = replace(payment, ineligible_reason=reason)
+        facts, wanted = _foresee(rt, order, candidates)
+        if reason is not None:
+            facts["ranking"] = reason
         with rt.db.write() as connection:
             if orders.insert_order(
                 connection,
@@ -71,6 +78,8 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
                 account=rt.account,
                 payment=payment,
                 candidates=candidates,
+                wanted=wanted,
+                facts=facts,
                 model_version=model_version,
                 now=rt.clock(),
             ):
@@ -181,6 +190,36 @@ def _rank(rt: Runtime, order: PaidOrder, past: Sequence[str]) -> tuple[list[Cand
         logger.exception("ranking order %s failed", order.order_ref)
     rt.counts.add(reason)
     return [], "", reason
+
+
+def _foresee(rt: Runtime, order: PaidOrder, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], list[str]]:
+    """What rules may ask about the shopper, and which products deciding may need: the page then reads all at once.
+
+    What is not foreseen is looked up then; so a campaign saved in between costs a page one statement more.
+    """
+    named = list(dict.fromkeys([*(candidate.sku for candidate in candidates), *order.skus]))
+    try:
+        return _foreseen(rt, order, named)
+    except Exception:
+        # The order is paid and has to be written down; a decision can do with less.
+        rt.counts.add("order_not_foreseen")
+        logger.exception("what deciding about order %s may need was not found", order.order_ref)
+        return {}, named
+
+
+def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    book = campaign_book.current(rt)
+    with rt.db.read() as connection:
+        facts = fact_finding.gather(rt, connection, order, book)
+        known = {product.sku: product for product in shelf.fetched(connection, named)}
+    parents = [product.parent for sku in named if (product := known.get(sku)) and product.parent]
+    keys = {Key("sku", sku) for sku in order.skus}
+    for sku in order.skus:
+        product = known.get(sku)
+        keys |= {Key("category", product.category)} if product and product.category else set()
+        keys |= {Key("variant_of", product.parent)} if product and product.parent else set()
+    asked = [sku for one in book.of_keys(keys)[:FORESEEN] for sku in skus_of(one.campaign.offer)]
+    return facts, list(dict.fromkeys([*named, *parents, *asked[:MOST_FORESEEN]]))
 
 
 def _checked(candidate: object) -> Candidate:

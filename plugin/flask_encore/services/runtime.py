@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flask_encore.config import Settings
+from flask_encore.domain.book import Book, Listed
 from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
+from flask_encore.domain.prices import Quoter
 from flask_encore.services.lanes import Lanes
 from flask_encore.store.database import Database
 
@@ -48,6 +50,15 @@ class Counts:
             return dict(self._counter)
 
 
+class BookKept:
+    """The campaigns of the shop as this process read them last, and each definition it understood."""
+
+    def __init__(self) -> None:
+        self.latest = Book()
+        self.understood: dict[tuple[str, int, datetime], Listed] = {}
+        self.reading = threading.Lock()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """The parts of one app.
@@ -60,6 +71,9 @@ class Runtime:
         consent_version: Which wording of the button and the price block shoppers accept.
         ranking: Where the recommender runs, apart from *deciding*, so that a stuck one leaves known offers alone.
         deciding: Where the thank-you page's offer is looked up.
+        quote: The shop's own shipping and tax, run in an app context; ``None`` when it has none.
+        quoting: Where it runs.
+        book: The campaigns as last read.
     """
 
     settings: Settings
@@ -73,10 +87,13 @@ class Runtime:
     wake: Callable[[], None]
     handlers: Mapping[EventKind, Sequence[Handler]]
     consent_version: str
+    quote: Quoter | None = None
     counts: Counts = field(default_factory=Counts)
     accepts: threading.BoundedSemaphore = field(init=False)
     ranking: Lanes = field(default_factory=lambda: Lanes("encore-ranking"))
     deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
+    quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
+    book: BookKept = field(default_factory=lambda: BookKept())
 
     def __post_init__(self) -> None:
         try:

@@ -17,86 +17,102 @@ from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.domain.orders import Product
 from flask_encore.store.catalog import product_of
 from flask_encore.store.charges import charge_of
-from flask_encore.store.models import Instant, charges, decisions, orders, products
+from flask_encore.store.models import Instant, charges, decisions, orders, products, switches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """All the thank-you page needs, read at once.
+    """All a page needs, read at once.
 
     Attributes:
         order: Row of ``encore_orders``.
-        decision: Row of ``encore_decisions``; ``None`` on the first visit.
-        charge: The decision's charge; ``None`` while nobody accepted.
-        products: The order's candidates as the catalogue has them now, by sku; empty once there is a decision to stay.
+        steps: (row of ``encore_decisions``, its charge) of every decision about the order, oldest first.
+        products: What a decision may need of the catalogue, as it stands; empty when the page's first is made already.
+        looked_up: The skus and parents *products* was looked up by; another one is not there only if it is among them.
+        off: The kill switch; *shadow* is shadow mode.
+        revision: Of the shop's campaigns.
     """
 
     order: Mapping[Any, Any]
-    decision: Mapping[Any, Any] | None
-    charge: Charge | None
-    products: Mapping[str, Product]
+    steps: tuple[tuple[Mapping[Any, Any], Charge | None], ...]
+    products: tuple[Product, ...]
+    looked_up: frozenset[str]
+    off: bool
+    shadow: bool
+    revision: int
 
-    @property
-    def is_provisional(self) -> bool:
-        """Whether the decision only says that Stripe could not be asked, and by now Stripe was asked."""
-        return (
-            self.decision is not None
-            and self.decision["reason"] == PROVISIONAL
-            and self.order["ineligible_reason"] != PROVISIONAL
-        )
+    def sequence(self, page: str) -> tuple[tuple[Mapping[Any, Any], Charge | None], ...]:
+        """The decisions made for *page*, step by step."""
+        return tuple(step for step in self.steps if step[0]["placement"] == page)
+
+    def is_provisional(self, decision: Mapping[Any, Any]) -> bool:
+        """Whether *decision* only says that Stripe could not be asked, and by now Stripe was asked."""
+        return bool(decision["reason"] == PROVISIONAL and self.order["ineligible_reason"] != PROVISIONAL)
 
 
 #: The one reason that passes by itself: a shopper is on the page before the sweeper has asked Stripe again.
 PROVISIONAL = Reason.PAYMENT_UNVERIFIED
 
-#: The candidates' skus are a JSON list in the order's row, and each database has a table function of its own for one.
-#: A decided order needs no candidates, so its list is empty.
-_UNDECIDED = f"CASE WHEN d.id IS NULL OR d.reason = '{PROVISIONAL}' THEN o.candidate_skus ELSE '[]' END"
-_CANDIDATES = {
+#: The skus are a JSON list in the order's row, and each database has a table function of its own for one. A decided
+#: page needs no products, so its list is empty.
+_UNDECIDED = f"""
+    CASE WHEN EXISTS (
+        SELECT 1 FROM encore_decisions x WHERE x.account = o.account AND x.order_ref = o.order_ref
+        AND x.placement = :placement AND x.reason <> '{PROVISIONAL}'
+    ) THEN '[]' ELSE o.candidate_skus END
+"""
+_WANTED = {
     "sqlite": f"json_each({_UNDECIDED})",
     "postgresql": f"LATERAL json_array_elements_text({_UNDECIDED}) AS k (value)",
 }
-_PARTS = {"o": orders, "d": decisions, "c": charges, "p": products}
+_PARTS = {"o": orders, "d": decisions, "c": charges, "p": products, "s": switches}
 
 
 @cache
 def _page_statement(dialect: str) -> sa.TextualSelect:
     names = [
-        (f"{alias}_{column.name}", f"{alias}.{column.name}", column) for alias in _PARTS for column in _PARTS[alias].c
+        (f"{alias}_{column.name}", f'{alias}."{column.name}"', column) for alias in _PARTS for column in _PARTS[alias].c
     ]
-    each = _CANDIDATES[dialect] + ("" if dialect == "postgresql" else " AS k")
+    each = _WANTED[dialect] + ("" if dialect == "postgresql" else " AS k")
     sql = f"""
         SELECT {", ".join(f"{expression} AS {label}" for label, expression, _ in names)}
         FROM encore_orders o
+        LEFT JOIN encore_switches s ON s.account = o.account
         LEFT JOIN encore_decisions d ON d.account = o.account AND d.order_ref = o.order_ref
-             AND d.placement = :placement AND d.step = :step
         LEFT JOIN encore_charges c ON c.id = d.id
         LEFT JOIN {each} ON true
-        LEFT JOIN encore_products p ON p.sku = k.value
+        LEFT JOIN encore_products p ON p.sku = k.value OR p.parent = k.value
         WHERE o.account = :account AND o.order_ref = :order_ref
     """
     return sa.text(sql).columns(*(sa.column(label, column.type) for label, _, column in names))
 
 
-def page(connection: sa.Connection, order_ref: str, *, account: str, placement: str, step: int = 0) -> Page | None:
+def page(connection: sa.Connection, order_ref: str, *, account: str, placement: str) -> Page | None:
     """Everything about *order_ref* in one SELECT; ``None`` when the order was never recorded."""
     rows = (
         connection.execute(
             _page_statement(connection.dialect.name),
-            {"account": account, "order_ref": order_ref, "placement": placement, "step": step},
+            {"account": account, "order_ref": order_ref, "placement": placement},
         )
         .mappings()
         .all()
     )
     if not rows:
         return None
-    parts = {alias: _strip(rows[0], alias) for alias in ("o", "d", "c")}
-    found = (_strip(row, "p") for row in rows)
+    order, switch = _strip(rows[0], "o"), _strip(rows[0], "s")
+    steps = {row["d_id"]: row for row in rows if row["d_id"]}
+    found = {row["p_sku"]: row for row in rows if row["p_sku"] is not None}
     return Page(
-        order=parts["o"],
-        decision=parts["d"] if parts["d"]["id"] else None,
-        charge=charge_of(parts["c"]) if parts["c"]["id"] else None,
-        products={row["sku"]: product_of(row) for row in found if row["sku"] is not None},
+        order=order,
+        steps=tuple(
+            (_strip(row, "d"), charge_of(_strip(row, "c")) if row["c_id"] else None)
+            for row in sorted(steps.values(), key=lambda row: (row["d_decided_at"], row["d_placement"], row["d_step"]))
+        ),
+        products=tuple(product_of(_strip(row, "p")) for row in found.values()),
+        looked_up=frozenset(order["candidate_skus"]),
+        off=bool(switch["off"]),
+        shadow=bool(switch["shadow"]),
+        revision=switch["revision"] or 0,
     )
 
 

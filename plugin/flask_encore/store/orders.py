@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
-from flask_encore.domain.orders import PaidOrder, lines_to_json
+from flask_encore.domain.orders import PaidOrder, lines_from_json, lines_to_json
 from flask_encore.store.models import decisions, orders
 
 _FINGERPRINT = sa.select(orders.c.fingerprint, orders.c.order_ref).where(
@@ -63,10 +63,17 @@ def insert_order(
     account: str,
     payment: Payment,
     candidates: Iterable[Candidate],
+    wanted: Iterable[str],
+    facts: Mapping[str, Any],
     model_version: str,
     now: datetime,
 ) -> bool:
-    """Record *order*. False when its order_ref or payment is recorded already; then nothing changed."""
+    """Record *order*. False when its order_ref or payment is recorded already; then nothing changed.
+
+    Args:
+        wanted: Products, and parents of variants, that deciding about the order may need.
+        facts: What targeting rules may ask about the shopper, as JSON values.
+    """
     ranked = list(candidates)
     statement = insert(orders).on_conflict_do_nothing().returning(orders.c.order_ref)
     values = {
@@ -82,7 +89,8 @@ def insert_order(
         "locale": order.locale,
         "payment_intent_ref": order.payment_intent_ref,
         "candidates": [candidate.as_json() for candidate in ranked],
-        "candidate_skus": [candidate.sku for candidate in ranked],
+        "candidate_skus": list(dict.fromkeys(wanted)),
+        "facts": dict(facts),
         "model_version": model_version,
         "recorded_at": now,
         **payment.columns(),
@@ -160,4 +168,23 @@ def recent_reasons(connection: sa.Connection, *, account: str, limit: int) -> Se
             .order_by(orders.c.recorded_at.desc())
             .limit(limit)
         ).scalars()
+    )
+
+
+def paid_order_of(row: Mapping[Any, Any]) -> PaidOrder:
+    """A row of ``encore_orders`` as the value the shop handed in."""
+    told: Mapping[str, Any] = row["facts"] or {}
+    return PaidOrder(
+        order_ref=row["order_ref"],
+        placed_at=row["placed_at"],
+        currency=row["currency"],
+        lines=lines_from_json(row["lines"], row["currency"]),
+        total=Money(row["total_minor"], row["currency"]),
+        payment_intent_ref=row["payment_intent_ref"],
+        customer_ref=row["customer_ref"],
+        country=row["country"],
+        locale=row["locale"],
+        discount_codes=told.get("discount_codes"),
+        loyalty_tier=told.get("loyalty_tier"),
+        tags=told.get("tags"),
     )

@@ -1,0 +1,46 @@
+"""The shop's campaigns in memory: read anew when their revision says that something changed, and only what changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask_encore.domain.book import Book, Listed
+from flask_encore.domain.errors import InvalidInput
+from flask_encore.services.campaign_schema import campaign_of
+from flask_encore.services.runtime import Runtime, logger
+from flask_encore.store import campaigns, switches
+
+
+def current(rt: Runtime, *, revision: int | None = None) -> Book:
+    """The campaigns at *revision*, as the page read it, or newer; without one, as they stand now.
+
+    Idempotent, and one thread reads while the others wait for it. A definition that this release does not understand
+    is left out, and said: one campaign must not take the others away.
+    """
+    if revision is None:
+        with rt.db.read(hasty=True) as connection:
+            revision = switches.revision_of(connection, rt.account)
+    kept = rt.book
+    if kept.latest.revision >= revision:
+        return kept.latest
+    with kept.reading:
+        if kept.latest.revision >= revision:
+            return kept.latest
+        with rt.db.read(hasty=True) as connection:
+            # The revision first: what is read after it may be newer than it says, and never older.
+            revision = switches.revision_of(connection, rt.account)
+            rows = campaigns.all_of(connection, rt.account)
+        understood: dict[tuple[str, int, datetime], Listed] = {}
+        for row in rows:
+            # The time, because a campaign may be removed and another one take its ref.
+            key = (row["campaign_ref"], row["version"], row["updated_at"])
+            try:
+                understood[key] = kept.understood.get(key) or Listed(
+                    campaign=campaign_of(row["definition"]), version=row["version"]
+                )
+            except InvalidInput as refusal:
+                rt.counts.add("campaign_not_understood")
+                logger.error("campaign %s is left out: %s", row["campaign_ref"], refusal)
+        kept.understood = understood
+        kept.latest = Book(understood.values(), revision=revision)
+        return kept.latest

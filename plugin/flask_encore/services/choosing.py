@@ -1,0 +1,396 @@
+"""Ask campaign after campaign, best first, until one can make its offer; and keep what each of them answered.
+
+The first that passes every question speaks. What was asked, seen and answered is the decision's trace: from it alone
+the decision can be made again (`domain.replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from flask_encore.domain.acceptance import Eligible, Pick
+from flask_encore.domain.book import Book, Listed, built_in
+from flask_encore.domain.campaigns import BUILT_IN, Budget, Campaign, CampaignState
+from flask_encore.domain.facts import RuleFacts
+from flask_encore.domain.kinds import Complementary, skus_of
+from flask_encore.domain.money import Money
+from flask_encore.domain.offers import Candidate, Placement
+from flask_encore.domain.orders import lines_from_json
+from flask_encore.domain.pricing import Alternative, Basket, Shelf, alternatives
+from flask_encore.domain.rules import Trace, evaluate
+from flask_encore.services.fact_finding import facts_of
+from flask_encore.services.runtime import Runtime
+from flask_encore.store import charges, shelf, shoppers
+from flask_encore.store.decisions import Page
+from flask_encore.store.shoppers import Had
+
+#: Campaigns whose whole answer is kept with a decision; of the others that were asked their number is. A row stays
+#: within some tens of kilobytes however many campaigns there are.
+MOST_KEPT = 40
+
+
+class Result(StrEnum):
+    """What a campaign answered."""
+
+    CHOSEN = "chosen"  #: its offer is the one
+    WINDOW = "window"  #: not now: it has not begun, or is over
+    PLACE = "place"  #: it is for another page
+    ONLY_FOLLOWS = "only_follows"  #: it never begins a sequence
+    RULE = "rule"  #: its rule is not true of this order
+    LIMIT = "limit"  #: this shopper had it, or one of its group, often enough
+    BUDGET = "budget"  #: it has sold what it may
+    NOTHING = "nothing"  #: none of its products can be offered with this order
+    OUTRANKED = "outranked"  #: it could have spoken, and another one spoke first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One campaign that was asked.
+
+    Attributes:
+        because: Why, a sentence each; empty for the one that was chosen.
+        rule: What its rule saw; ``None`` when it was not asked that far.
+    """
+
+    ref: str
+    name: str
+    version: int
+    rank: tuple[Any, ...]
+    result: Result
+    because: tuple[str, ...] = ()
+    rule: Trace | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the trace keeps it."""
+        return {
+            "ref": self.ref,
+            "name": self.name,
+            "version": self.version,
+            "rank": list(self.rank),
+            "result": self.result.value,
+            "because": list(self.because),
+            "rule": None if self.rule is None else self.rule.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The campaign that speaks, and the one of its alternatives that is offered."""
+
+    listed: Listed
+    alternative: Alternative
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """Everything asked and answered.
+
+    Attributes:
+        log: The alternatives of the chosen campaign, or of the last one that had none; each with what refused it.
+        tied: Refs of campaigns of the chosen one's rank that could have spoken as well: their refs decided.
+    """
+
+    chosen: Chosen | None
+    asked: tuple[Asked, ...]
+    log: tuple[dict[str, Any], ...]
+    tied: tuple[str, ...]
+
+    def as_json(self, *, dial: float, explore: bool) -> dict[str, Any]:
+        """The trace as the decision keeps it."""
+        kept = [one for one in self.asked if one.result is not Result.OUTRANKED]
+        whole = kept[-MOST_KEPT:]
+        return {
+            "asked": [one.as_json() for one in whole],
+            "asked_before": len(kept) - len(whole),
+            "tied": list(self.tied),
+            "dial": dial,
+            "explore": explore,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """One order at the moment of a decision. What most decisions do not need is looked up when it is first asked for.
+
+    Attributes:
+        page: What the decision is for: the thank-you page or the order page.
+        step: In the sequence, from 0.
+    """
+
+    rt: Runtime
+    read: Page
+    book: Book
+    page: Placement
+    step: int
+    now: datetime
+    _products: dict[str, Any] = field(default_factory=dict)
+    _looked_up: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._products.update({product.sku: product for product in self.read.products})
+        if self.read.products or self.step == 0:
+            self._looked_up.update(self.read.looked_up)
+
+    def shelf(self, refs: Iterable[str]) -> Shelf:
+        """The products at hand, those of *refs* and their variants among them."""
+        wanted = set(refs) - self._looked_up
+        if wanted:
+            with self.rt.db.read(hasty=True) as connection:
+                found = shelf.fetched(connection, wanted)
+            self._products.update({product.sku: product for product in found})
+            self._looked_up.update(wanted)
+        return Shelf(self._products.values())
+
+    @cached_property
+    def skus(self) -> tuple[str, ...]:
+        """The order's products."""
+        return tuple(dict.fromkeys(line["sku"] for line in self.read.order["lines"]))
+
+    @cached_property
+    def facts(self) -> RuleFacts:
+        """What rules may ask."""
+        return facts_of(self.rt, self.read.order, self.shelf(self.skus), now=self.now)
+
+    @cached_property
+    def basket(self) -> Basket:
+        """What was paid for."""
+        order = self.read.order
+        return Basket(
+            lines=lines_from_json(order["lines"], order["currency"]),
+            total=Money(order["total_minor"], order["currency"]),
+        )
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        """The recommender's, as they were ranked when the order was paid."""
+        return [Candidate(**entry) for entry in self.read.order["candidates"]]
+
+    @cached_property
+    def shown(self) -> list[tuple[str, int]]:
+        """(sku, total in minor units) of everything this order was offered before."""
+        return [(row["sku"], row["total_minor"]) for row, _ in self.read.steps if row["outcome"] == "offered"]
+
+    @cached_property
+    def had(self) -> list[Had]:
+        """Offers this customer had of any campaign that asks, with those of this very order."""
+        order = self.read.order
+        here = [
+            Had(campaign_ref=row["campaign_ref"] or BUILT_IN, at=row["decided_at"], accepted=charge is not None)
+            for row, charge in self.read.steps
+            if row["outcome"] == "offered"
+        ]
+        if order["customer_ref"] is None:
+            return here
+        asking = [one.campaign for one in self.book.live if one.campaign.limits.ask_history]
+        groups = {campaign.limits.group for campaign in asking if campaign.limits.group is not None}
+        refs = {campaign.ref for campaign in asking}.union(*(self.book.group(group) for group in groups))
+        with self.rt.db.read(hasty=True) as connection:
+            before = shoppers.offers_before(
+                connection,
+                order["customer_ref"],
+                account=self.rt.account,
+                campaign_refs=refs,
+                but=order["order_ref"],
+            )
+        return before + here
+
+    @cached_property
+    def sold(self) -> Mapping[str, tuple[int, Mapping[str, int]]]:
+        """What campaigns with a budget have sold."""
+        refs = [one.campaign.ref for one in self.book.live if one.campaign.budget is not None]
+        with self.rt.db.read(hasty=True) as connection:
+            return charges.sold(connection, account=self.rt.account, campaign_refs=refs)
+
+
+def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bool = False) -> Choosing:
+    """The campaign that speaks for *situation*, and its offer.
+
+    Args:
+        follow_up: Only this campaign: the one that is due after the step before.
+        exhaustive: Ask every campaign there is to the end, for a merchant who wants to know why not the others.
+    """
+    asked: list[Asked] = []
+    tied: list[str] = []
+    chosen: Chosen | None = None
+    log: list[dict[str, Any]] = []
+    for listed in _in_order(situation, follow_up=follow_up, exhaustive=exhaustive):
+        campaign = listed.campaign
+        if chosen is not None and not exhaustive and campaign.rank != chosen.listed.campaign.rank:
+            break
+        answer = _ask(situation, listed, follows=follow_up is not None)
+        if answer.result is Result.CHOSEN and chosen is None:
+            found, entries = _offer(situation, listed)
+            if found is None:
+                log = log or entries
+                answer = _replaced(answer, Result.NOTHING, _refusals(entries))
+            else:
+                chosen, log = found, entries
+        elif answer.result is Result.CHOSEN and chosen is not None:
+            answer = _replaced(answer, Result.OUTRANKED, (f"{chosen.listed.campaign.ref} spoke first",))
+            if campaign.rank == chosen.listed.campaign.rank and chosen.listed.campaign.ref != BUILT_IN:
+                tied.append(campaign.ref)
+        asked.append(answer)
+    return Choosing(chosen=chosen, asked=tuple(asked), log=tuple(log), tied=tuple(tied))
+
+
+def _in_order(situation: Situation, *, follow_up: str | None, exhaustive: bool) -> Sequence[Listed]:
+    if follow_up is not None:
+        found = situation.book.find(follow_up)
+        return [] if found is None else [found]
+    live: Sequence[Listed] = situation.book.live
+    if live and not exhaustive:
+        live = situation.book.could_apply(situation.facts)
+    if situation.page is not Placement.THANK_YOU or not situation.rt.settings.built_in_offer:
+        return list(live)
+    return [*live, built_in(discount_percent=situation.rt.settings.discount_percent)]
+
+
+def _ask(situation: Situation, listed: Listed, *, follows: bool) -> Asked:
+    """Every question but the last, whether there is something to offer."""
+    campaign = listed.campaign
+    answer = Asked(
+        ref=campaign.ref, name=campaign.name, version=listed.version, rank=campaign.rank, result=Result.CHOSEN
+    )
+    if campaign.ref == BUILT_IN:
+        return answer
+    state = campaign.state(situation.now, zone=situation.rt.settings.zone)
+    if state is not CampaignState.LIVE:
+        return _replaced(answer, Result.WINDOW, (f"the campaign is {state}",))
+    if campaign.placement.surface is not situation.page:
+        return _replaced(answer, Result.PLACE, (f"the campaign is for {campaign.placement}",))
+    if not campaign.begins and not follows:
+        return _replaced(answer, Result.ONLY_FOLLOWS, ("the campaign only follows others",))
+    verdict = evaluate(campaign.rule, situation.facts)
+    if not verdict.applies:
+        return _replaced(answer, Result.RULE, verdict.because, rule=verdict.trace)
+    limit = _limited(situation, campaign)
+    if limit:
+        return _replaced(answer, Result.LIMIT, (limit,), rule=verdict.trace)
+    spent = _spent(situation, campaign)
+    if spent:
+        return _replaced(answer, Result.BUDGET, (spent,), rule=verdict.trace)
+    return _replaced(answer, Result.CHOSEN, (), rule=verdict.trace)
+
+
+def _replaced(answer: Asked, result: Result, because: Sequence[str], *, rule: Trace | None = None) -> Asked:
+    return Asked(
+        ref=answer.ref,
+        name=answer.name,
+        version=answer.version,
+        rank=answer.rank,
+        result=result,
+        because=tuple(because),
+        rule=rule or answer.rule,
+    )
+
+
+def _limited(situation: Situation, campaign: Campaign) -> str:
+    """Why this shopper is not offered it again, as a sentence; empty when nothing stands against it."""
+    limits, now = campaign.limits, situation.now
+    if not limits.ask_history:
+        return ""
+    mine = [had for had in situation.had if had.campaign_ref == campaign.ref]
+    if limits.once_per_customer and any(had.accepted for had in mine):
+        return "the customer accepted it before"
+    if limits.offers is not None and limits.days is not None:
+        lately = sum(had.at > now - timedelta(days=limits.days) for had in mine)
+        if lately >= limits.offers:
+            return f"offered {lately} times within {limits.days} days; {limits.offers} is the limit"
+    if limits.group is not None:
+        others = situation.book.group(limits.group) - {campaign.ref}
+        since = now - timedelta(days=limits.group_days)
+        for had in situation.had:
+            if had.campaign_ref in others and had.at > since:
+                return f"{had.campaign_ref} of the group {limits.group} was offered within {limits.group_days} days"
+    return ""
+
+
+def _spent(situation: Situation, campaign: Campaign) -> str:
+    """Why its budget forbids another sale, as a sentence; empty when it does not."""
+    budget: Budget | None = campaign.budget
+    if budget is None:
+        return ""
+    if budget.amount is not None and budget.amount.currency != situation.read.order["currency"]:
+        return f"the budget is in {budget.amount.currency.upper()}, the order is not"
+    units, amounts = situation.sold.get(campaign.ref, (0, {}))
+    if budget.units is not None:
+        return f"{units} of {budget.units} units are sold" if units >= budget.units else ""
+    assert budget.amount is not None
+    sold = Money(amounts.get(budget.amount.currency, 0), budget.amount.currency)
+    return f"{sold} of {budget.amount} is sold" if budget.amount <= sold else ""
+
+
+def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[dict[str, Any]]]:
+    """One of the campaign's alternatives, with its propensity; and all of them with what refused each."""
+    rt, kind = situation.rt, listed.campaign.offer
+    recommended = [candidate.sku for candidate in situation.candidates] if isinstance(kind, Complementary) else []
+    shelved = situation.shelf([*situation.skus, *skus_of(kind), *recommended])
+    parents = {product.parent for sku in recommended if (product := shelved.product(sku)) and product.parent}
+    found = alternatives(
+        kind,
+        candidates=situation.candidates,
+        basket=situation.basket,
+        shelf=situation.shelf(parents),
+        guard_percent=rt.settings.price_guard_percent,
+        shown=situation.shown,
+    )
+    log = [one.candidate.as_json() | {"filtered": one.refused} for one in found]
+    passed = [place for place, one in enumerate(found) if not one.refused]
+    if not passed:
+        return None, log
+    first = found[passed[0]]
+    if not isinstance(kind, Complementary) or first.candidate.kind == "pinned":
+        log[passed[0]]["propensity"] = 1.0
+        return Chosen(listed=listed, alternative=first, propensity=1.0), log
+    offers = [_eligible(found[place], situation.basket.total) for place in passed]
+    pick = rt.acceptance.pick(
+        offers,
+        order_ref=situation.read.order["order_ref"],
+        placement=situation.page,
+        step=situation.step,
+        dial=rt.settings.profit_dial,
+        explore=rt.settings.explore,
+    )
+    for i, place in enumerate(passed):
+        log[place] |= _weighed(offers[i], pick, i)
+    picked = found[passed[pick.position]]
+    return Chosen(listed=listed, alternative=picked, propensity=pick.propensities[pick.position]), log
+
+
+def _eligible(alternative: Alternative, total: Money) -> Eligible:
+    choice, product = alternative.choices[0], alternative.product
+    assert product is not None
+    price = choice.price
+    return Eligible(
+        candidate=alternative.candidate,
+        price_ratio=price.total.minor_units / total.minor_units,
+        discount=price.discount.minor_units / price.item.minor_units,
+        category=product.category or "",
+        margin_minor=None if choice.cost is None else (price.total - choice.cost).minor_units,
+    )
+
+
+def _weighed(offer: Eligible, pick: Pick, i: int) -> dict[str, Any]:
+    """What the choice saw of an offer: from this, and only this, another choice can be learned and judged later."""
+    return {
+        "price_ratio": offer.price_ratio,
+        "discount": offer.discount,
+        "category": offer.category,
+        "margin": offer.margin_minor,
+        "chance": pick.chances[i] if pick.chances else None,
+        "propensity": pick.propensities[i],
+        "worth": pick.worths[i] if pick.worths else None,
+    }
+
+
+def _refusals(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Why nothing can be offered, a few words per product."""
+    if not entries:
+        return ("the recommender had nothing to say about this order",)
+    return tuple(f"{entry['sku']}: {entry['filtered']}" for entry in entries[:MOST_KEPT])

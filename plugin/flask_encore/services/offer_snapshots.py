@@ -1,0 +1,90 @@
+"""What the shopper is shown, frozen: the charge copies it, and it is the evidence of what was agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from flask_encore.domain.campaigns import Campaign
+from flask_encore.domain.kinds import Bundle, BuyGet, Service
+from flask_encore.domain.offers import Candidate, Placement
+from flask_encore.domain.prices import Choice
+from flask_encore.domain.pricing import Alternative
+from flask_encore.domain.wording import Wording
+from flask_encore.services.runtime import Runtime
+
+V = TypeVar("V")
+
+#: Below this many common orders "often bought together" is not a fact but an anecdote.
+WHY_SUPPORT = 5
+
+#: Kinds of evidence that are about products bought together; a pinned product may have them too.
+_TOGETHER = {"co_purchase", "pinned"}
+
+
+def snapshot_of(
+    rt: Runtime, order: Mapping[Any, Any], campaign: Campaign, alternative: Alternative, choices: Sequence[Choice]
+) -> dict[str, Any]:
+    """The frozen offer, in JSON values and minor units of the order's currency.
+
+    Args:
+        order: Row of ``encore_orders``.
+        choices: Those of *alternative*, with the quote in their prices; the first is shown at first.
+    """
+    locale, kind = order["locale"], campaign.offer
+    words = _in_language(campaign.wording, locale) or Wording()
+    text = kind.text if isinstance(kind, Service) else None
+    return {
+        **choices[0].as_json(),
+        "kind": kind.kind,
+        "discount_percent": 0 if isinstance(kind, BuyGet | Bundle) else kind.discount.percent,
+        "choose": alternative.choose,
+        "choices": _told(alternative, choices),
+        "headline": words.headline,
+        "body": words.body,
+        "text": None
+        if text is None
+        else {
+            "label": _in_language(text.label, locale) or text.label["en"],
+            "max_length": text.max_length,
+            "required": text.required,
+        },
+        **_why(alternative.candidate, order),
+        "card_brand": order["card_brand"],
+        "card_last4": order["card_last4"],
+        "locale": locale,
+        "consent_version": rt.consent_version,
+        "timer": campaign.timer_minutes is not None,
+        "dialog": campaign.placement is Placement.DIALOG,
+        "budget": campaign.budget is not None,
+        "on_accept": campaign.on_accept,
+        "on_decline": campaign.on_decline,
+    }
+
+
+def _told(alternative: Alternative, choices: Sequence[Choice]) -> list[dict[str, Any]]:
+    if len(choices) < 2:
+        return []
+    return [
+        choice.as_json() | ({"sold_out": True} if place in alternative.sold_out else {})
+        for place, choice in enumerate(choices)
+    ]
+
+
+def _why(candidate: Candidate, order: Mapping[Any, Any]) -> dict[str, Any]:
+    """The evidence for the offer; its title is there only where the evidence carries the sentence."""
+    titles = {line["sku"]: line["title"] for line in order["lines"]}
+    carries = candidate.kind in _TOGETHER and candidate.support >= WHY_SUPPORT
+    return {
+        "because_of_title": titles.get(candidate.because_of or "") if carries else None,
+        "support": candidate.support,
+        "of_orders": candidate.of_orders,
+    }
+
+
+def _in_language(texts: Mapping[str, V], locale: str) -> V | None:
+    """The text for *locale* (``de-AT``): its own, else its language's. A shopper is not spoken to in another one."""
+    plain = {tag.replace("_", "-").lower(): text for tag, text in texts.items()}
+    tag = locale.replace("_", "-").lower()
+    found = plain.get(tag)
+    return plain.get(tag.partition("-")[0]) if found is None else found
