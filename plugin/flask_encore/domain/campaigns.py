@@ -148,6 +148,8 @@ class Campaign:
         object.__setattr__(self, "placement", Placement(self.placement))
         if type(self.priority) is not int or abs(self.priority) > MAX_PRIORITY:
             raise InvalidInput(f"priority has to be a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}.")
+        if not isinstance(self.begins, bool):
+            raise InvalidInput(f"begins has to be true or false, got {short(self.begins)}.")
         for name in ("on_accept", "on_decline"):
             if getattr(self, name) is not None:
                 checked_campaign_ref(name, getattr(self, name))

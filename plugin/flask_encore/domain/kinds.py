@@ -61,6 +61,7 @@ class TextField:
         for language, text in self.label.items():
             if not isinstance(text, str) or not 0 < len(text.strip()) <= MAX_LABEL:
                 raise InvalidInput(f"label.{language} has to be a text of 1 to {MAX_LABEL} characters.")
+            checked_ref(f"label.{language}", text)  # it stands on the card: nothing may hide or turn what is around it
         if type(self.max_length) is not int or not 1 <= self.max_length <= MAX_TEXT:
             raise InvalidInput(f"max_length has to be a whole number from 1 to {MAX_TEXT}.")
         if not isinstance(self.required, bool):
@@ -148,6 +149,8 @@ class BuyGet:
     def __post_init__(self) -> None:
         _pieces("buy", self.buy, least=0)
         _pieces("get", self.get)
+        if self.buy + self.get > MAX_PIECES:
+            raise InvalidInput(f"buy and get are {self.buy + self.get} pieces together; {MAX_PIECES} is the most.")
         _percent("percent_off", self.percent_off, 100, least=1, required=True)
         object.__setattr__(self, "skus", _refs("skus", self.skus))
 
