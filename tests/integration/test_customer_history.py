@@ -106,7 +106,7 @@ def test_two_thousand_lines_are_told_at_most_the_newest(listening: Shop, ranker:
 
 
 @pytest.mark.parametrize(("customer_ref", "more"), [(None, []), ("c-17", ["WITH newest"])], ids=["guest", "customer"])
-def test_taking_an_order_costs_one_statement_more_for_a_known_customer(
+def test_taking_an_order_costs_two_statements_more_for_a_known_customer(
     listening: Shop, ranker: Listening, customer_ref: str | None, more: list[str]
 ) -> None:
     past(listening, ("a", 1e9, "c-17", "tea"))
@@ -118,6 +118,9 @@ def test_taking_an_order_costs_one_statement_more_for_a_known_customer(
     assert log == [
         "SELECT encore_orders",
         *more,
+        "SELECT encore_switches",
+        *(["SELECT encore_history_lines"] if customer_ref else []),
+        "SELECT encore_products",
         "INSERT encore_orders",
         "INSERT encore_history_lines",
         "COMMIT",

@@ -70,13 +70,13 @@ def test_what_was_offered_stays_offered_when_the_catalogue_changes(any_shop: Sho
 
 def race(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Eight first visits, none of which writes before all have read that nothing is decided; the offers shown."""
-    barrier, decide = threading.Barrier(8), offering._decide
+    barrier, decide = threading.Barrier(8), offering.decision_row
 
     def decide_together(*args: Any, **kwargs: Any) -> dict[str, Any]:
         barrier.wait(timeout=30)
         return decide(*args, **kwargs)
 
-    monkeypatch.setattr(offering, "_decide", decide_together)
+    monkeypatch.setattr(offering, "decision_row", decide_together)
     answers = together(8, lambda _: shop.page())
     assert [answer.status_code for answer in answers] == [200] * 8
     tokens = shop.app.extensions["flask-encore"].tokens
@@ -386,6 +386,7 @@ def test_the_row_keeps_candidates_scores_reason_and_latency(any_shop: Shop) -> N
             "margin": None,
             "chance": None,
             "propensity": propensity,
+            "worth": None,
         }
         for sku, score, category, ratio, propensity in (
             ("mug", 1.0, "Kitchen", 1161 / 3400, 1.0),

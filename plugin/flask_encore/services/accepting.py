@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
+from flask_encore.domain import agreements
+from flask_encore.domain.agreements import Agreement, ChoiceGone, TextRefused
 from flask_encore.domain.charges import Charge, ChargeStatus
-from flask_encore.domain.errors import GatewayError
+from flask_encore.domain.errors import GatewayError, IllegalTransition
 from flask_encore.domain.offers import OfferState
-from flask_encore.services import charging, refunding
+from flask_encore.services import budgeting, charging, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, charges, decisions
 from flask_encore.store.database import StoreError
 
+__all__ = [
+    "Busy",
+    "ChoiceGone",
+    "Confirmation",
+    "TextRefused",
+    "accept",
+    "confirmation",
+    "decline",
+    "extend",
+    "find",
+    "leave",
+    "shown",
+    "state_of",
+    "state_of_charge",
+    "undo",
+]
+
 
 class Busy(Exception):
     """Too many accepts are waiting for Stripe in this process; nothing was claimed and nothing charged."""
+
+
+class _OverBudget(Exception):
+    """The campaign has sold what it may; rolls the claim back."""
 
 
 class _SoldOut(Exception):
@@ -48,7 +73,10 @@ class Confirmation:
 
 
 def state_of(rt: Runtime, offered: Offered) -> OfferState:
-    """The state of an offer, derived: a charge outranks every other answer, an answer outranks time."""
+    """The state of an offer, derived: a charge outranks every other answer, an answer outranks time.
+
+    With the kill switch on, an open offer is over like one whose time is: it cannot be accepted, nothing is charged.
+    """
     charge, row = offered.charge, offered.decision
     if charge is not None:
         return state_of_charge(charge)
@@ -56,7 +84,8 @@ def state_of(rt: Runtime, offered: Offered) -> OfferState:
         return OfferState.DECLINED
     if row["sold_out_at"] is not None:
         return OfferState.SOLD_OUT
-    return OfferState.OPEN if rt.clock() < row["expires_at"] else OfferState.EXPIRED
+    is_open = rt.clock() < row["expires_at"] and not row.get("switched_off")
+    return OfferState.OPEN if is_open else OfferState.EXPIRED
 
 
 def state_of_charge(charge: Charge) -> OfferState:
@@ -75,23 +104,36 @@ def find(rt: Runtime, offer_id: str) -> Offered | None:
     return Offered(decision=found[0], charge=found[1])
 
 
-def accept(rt: Runtime, offer_id: str, *, return_url: str) -> Charge | None:
+def accept(rt: Runtime, offer_id: str, *, return_url: str, choice: int = 0, text: str = "") -> Charge | None:
     """Accept an offer and charge it. ``None``: it cannot be accepted (any more); `find` tells its state.
 
-    Idempotent: the second click finds the claim of the first and changes nothing.
+    Idempotent: the second click finds the claim of the first and changes nothing, whatever it chooses or says.
+
+    Args:
+        choice: Which of the offer's choices; 0 is the one it shows first.
+        text: What the shopper wrote, as it was sent; ignored by offers that ask for none.
 
     Raises:
         Busy: If too many accepts are waiting for Stripe; nothing happened.
+        ChoiceGone: If there is no such choice, or it is sold out; nothing happened.
+        TextRefused: If the text is missing or too long; nothing happened.
     """
     if rt.gateway is None:
         return None
-    if not rt.accepts.acquire(blocking=False):
+    snapshot = None
+    if choice != 0 or type(choice) is not int or text:
+        offered = find(rt, offer_id)
+        if offered is None or offered.charge is not None:
+            return None
+        snapshot = _taken(offered, choice, text)
+    waits = rt.accepts.acquire(blocking=False)
+    if not waits and not _is_free(rt, offer_id, snapshot):
         rt.counts.add("accept_busy")
         raise Busy
     charge: Charge | None = None
     try:
         token = uuid.uuid4().hex
-        charge = _claim(rt, offer_id, token)
+        charge = _claim(rt, offer_id, token, snapshot)
         if charge is None:
             return None
         return charging.drive(rt, charge, token=token, source="accept", resuming=False, return_url=return_url)
@@ -103,10 +145,30 @@ def accept(rt: Runtime, offer_id: str, *, return_url: str) -> Charge | None:
         logger.exception("charge %s: its progress could not be written", charge.id)
         return replace(charge, status=ChargeStatus.UNKNOWN)
     finally:
-        rt.accepts.release()
+        if waits:
+            rt.accepts.release()
 
 
-def _claim(rt: Runtime, offer_id: str, token: str) -> Charge | None:
+def _taken(offered: Offered, choice: int, text: str) -> dict[str, Any]:
+    """What is taken, from the offer as it was decided.
+
+    It is read before the claim's transaction, and that is safe: an offer's snapshot, its products and its prices are
+    written when it is decided and by nothing afterwards. Whether it may still be accepted is the claim's own question.
+    """
+    row = offered.decision
+    own = {"sku": row["sku"], "second_sku": row["second_sku"], "quantity": row["quantity"]}
+    return agreements.taken(row["snapshot"] | own, choice, text)
+
+
+def _is_free(rt: Runtime, offer_id: str, snapshot: Mapping[str, Any] | None) -> bool:
+    """Whether nothing would be charged: then nobody is waited for, however many wait for Stripe."""
+    if snapshot is None:
+        offered = find(rt, offer_id)
+        return offered is not None and offered.decision["total_minor"] == 0
+    return bool(snapshot["total"] == 0)
+
+
+def _claim(rt: Runtime, offer_id: str, token: str, snapshot: Mapping[str, Any] | None) -> Charge | None:
     now = rt.clock()
     try:
         with rt.db.write() as connection:
@@ -119,15 +181,45 @@ def _claim(rt: Runtime, offer_id: str, token: str) -> Charge | None:
                 consent_version=rt.consent_version,
                 lease_token=token,
                 lease_until=now + charging.LEASE,
+                snapshot=snapshot,
             )
-            if charge is not None and not catalog.reserve(connection, charge.sku, charge.quantity):
+            if charge is None:
+                return None
+            Agreement.of(charge).check(charge)
+            if charge.snapshot.get("budget") and not budgeting.fits(connection, charge):
+                raise _OverBudget
+            if not catalog.reserve_all(connection, charge.skus, charge.reserved):
                 raise _SoldOut
-    except _SoldOut:
+    except IllegalTransition as error:
+        rt.counts.add("offer_does_not_add_up")
+        logger.critical("nothing was charged: %s", error)
+        return None
+    except (_SoldOut, _OverBudget) as over:
+        if isinstance(over, _SoldOut) and _another_is_there(rt, offer_id):
+            raise ChoiceGone from None
         with rt.db.write() as connection:
             decisions.mark(connection, offer_id, "sold_out_at", at=now)
         rt.counts.add("sold_out")
         return None
     return charge
+
+
+def _another_is_there(rt: Runtime, offer_id: str) -> bool:
+    """Whether an offer with choices can still be taken in another one than that which just sold out."""
+    offered = find(rt, offer_id)
+    choices = offered.decision["snapshot"].get("choices") or [] if offered is not None else []
+    with rt.db.read() as connection:
+        return any(
+            catalog.is_there(connection, [sku for sku in (one["sku"], one["second_sku"]) if sku], one["quantity"])
+            for one in choices
+            if not one.get("sold_out")
+        )
+
+
+def extend(rt: Runtime, offer_id: str) -> bool:
+    """Double the time of an offer with a timer, once, before it is over. False: not so; then nothing changed."""
+    with rt.db.write() as connection:
+        return decisions.extend(connection, offer_id, account=rt.account, now=rt.clock())
 
 
 def decline(rt: Runtime, offer_id: str) -> bool:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from flask_encore.domain.agreements import Agreement
 from flask_encore.domain.charges import Charge, ChargeStatus, sources
 from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.ports import CHARGE_KEY, Gateway, IntentRequest, IntentSnapshot, IntentStatus
 from flask_encore.services.runtime import Runtime, logger
-from flask_encore.services.settling import cancel_unborn, disagreement, outcome_of, settle
+from flask_encore.services.settling import cancel_unborn, disagreement, outcome_of, settle, settle_free
 from flask_encore.store import charges
 
 #: Longer than three Stripe calls at their longest (3 s to connect, 20 s to read each), so that a worker that is merely
@@ -60,7 +61,7 @@ def request_of(charge: Charge) -> IntentRequest:
         customer_ref=charge.customer_ref,
         payment_method_ref=charge.payment_method_ref,
         payment_method_type=charge.payment_method_type,
-        description=f"{charge.snapshot['title']} (added to order {charge.order_ref})",
+        description=f"{Agreement.of(charge).description} (added to order {charge.order_ref})",
         metadata={CHARGE_KEY: charge.id, "encore_order": charge.order_ref},
     )
 
@@ -73,6 +74,8 @@ def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: boo
         resuming: Whether anything may exist at Stripe already; then the first call is a GET.
         return_url: Where a bank that insists on a redirect sends the shopper.
     """
+    if charge.is_free:
+        return settle_free(rt, charge, source=source)
     gateway = rt.gateway
     assert gateway is not None
     try:
@@ -102,6 +105,8 @@ def cancel(rt: Runtime, charge: Charge, *, source: str) -> Charge:
     Raises:
         GatewayError: If Stripe did not answer; nothing is decided then, the sweeper comes back to it.
     """
+    if charge.is_free:
+        return cancel_unborn(rt, charge, failure_code="abandoned")
     assert rt.gateway is not None
     if charge.payment_intent_ref is None:
         found = _existing(rt.gateway, charge)

@@ -113,7 +113,38 @@ def settle_dispute(rt: Runtime, charge: Charge, *, event: GatewayEvent) -> Charg
     return current
 
 
+def _take_back(rt: Runtime, charge: Charge, *, cause: str, actor: str) -> Charge:
+    """Undo what was given for free: no money has to come back and nobody has to be asked, so one write does it."""
+    now = rt.clock()
+    said = None
+    with rt.db.write() as connection:
+        moved = charges.move(
+            connection,
+            charge,
+            to=ChargeStatus.REFUNDED,
+            sources=sources(ChargeStatus.REFUNDED, free=True),
+            now=now,
+            undoable=cause == "undo",
+            next_run_at=None,
+            lease_token=None,
+            lease_until=None,
+        )
+        if moved is not None:
+            # Who took it back, and why, is written down as for every other charge.
+            seq = refunds.request(connection, moved, amount_minor=0, cause=cause, actor=actor, now=now)
+            refunds.succeed(connection, charge.id, seq, now=now)
+            if moved.hold_released_at is None:
+                catalog.release_all(connection, moved.skus, moved.reserved)
+            said = tell(connection, moved, now)
+        current = moved or charges.find(connection, charge.id)
+    assert current is not None
+    after_commit(rt, said)
+    return current
+
+
 def _refund(rt: Runtime, charge: Charge, *, cause: str, actor: str) -> Charge:
+    if charge.is_free:
+        return _take_back(rt, charge, cause=cause, actor=actor)
     now = rt.clock()
     try:
         with rt.db.write() as connection:
@@ -204,7 +235,7 @@ def _add_up(connection: Any, charge: Charge, rows: Sequence[Mapping[Any, Any]], 
             lease_until=None,
         )
         if moved is not None and moved.hold_released_at is None:
-            catalog.release(connection, charge.sku, charge.quantity)
+            catalog.release_all(connection, charge.skus, charge.reserved)
         return moved
     underway = _open(rows)
     if not underway:

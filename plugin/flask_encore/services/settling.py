@@ -95,7 +95,7 @@ def settle(
             )
         if moved is not None:
             if status is ChargeStatus.CANCELED:
-                catalog.release(connection, charge.sku, charge.quantity)
+                catalog.release_all(connection, charge.skus, charge.reserved)
             told = tell(connection, moved, now)
         current = moved or charges.find(connection, charge.id)
         assert current is not None
@@ -109,6 +109,41 @@ def settle(
         logger.info("charge %s -> %s by %s", charge.id, moved.status, source)
         current = moved
     _raise_alarm(rt, told)
+    after_commit(rt, told)
+    return current
+
+
+def settle_free(rt: Runtime, charge: Charge, *, source: str) -> Charge:
+    """End the charge of an offer that costs nothing: there is nobody to ask, so the claim is its success.
+
+    The same guarded UPDATE and outbox row as `settle`; idempotent like it. A charge that costs something cannot get
+    here, nor through the guard, nor past the table's constraint ``intent_first``.
+
+    Raises:
+        IllegalTransition: If *charge* is not free.
+    """
+    if not charge.is_free:
+        raise IllegalTransition(f"charge {charge.id} of {charge.amount} cannot succeed without a PaymentIntent")
+    now, status = rt.clock(), ChargeStatus.SUCCEEDED
+    told = None
+    with rt.db.write() as connection:
+        moved = charges.move(
+            connection,
+            charge,
+            to=status,
+            sources=sources(status, free=True),
+            now=now,
+            lease_token=None,
+            lease_until=None,
+            tries=0,
+            **_held(rt, now),
+        )
+        if moved is not None:
+            told = tell(connection, moved, now)
+        current = moved or charges.find(connection, charge.id)
+    assert current is not None
+    if moved is not None:
+        logger.info("charge %s -> %s by %s, for free", charge.id, moved.status, source)
     after_commit(rt, told)
     return current
 
@@ -130,7 +165,7 @@ def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
             lease_until=None,
         )
         if moved is not None:
-            catalog.release(connection, charge.sku, charge.quantity)
+            catalog.release_all(connection, charge.skus, charge.reserved)
             told = tell(connection, moved, now)
         current = moved or charges.find(connection, charge.id)
     assert current is not None
@@ -205,8 +240,7 @@ def _columns(
     }
     match status:
         case ChargeStatus.SUCCEEDED:
-            undo_until = now + timedelta(seconds=rt.settings.undo_seconds)
-            return values | {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
+            return values | _held(rt, now)
         case ChargeStatus.CANCELED:
             failure_code = intent.failure_code[:80] or charge.failure_code
             return values | {"next_run_at": last_look(charge, now), "failure_code": failure_code}
@@ -215,6 +249,12 @@ def _columns(
             return values | {"next_run_at": max(charge.expires_at, now + ASK_AGAIN)}
         case _:
             return values | {"next_run_at": now + ASK_AGAIN}
+
+
+def _held(rt: Runtime, now: datetime) -> dict[str, Any]:
+    """What success writes: the line is the order's, and held until it cannot be undone any more."""
+    undo_until = now + timedelta(seconds=rt.settings.undo_seconds)
+    return {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
 
 
 def tell(connection: Any, charge: Charge, now: datetime) -> ChargeEvent | None:

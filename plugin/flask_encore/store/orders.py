@@ -160,15 +160,14 @@ def close(connection: sa.Connection, payment_intent_ref: str, *, account: str, r
 
 
 def recent_reasons(connection: sa.Connection, *, account: str, limit: int) -> Sequence[str]:
-    """Why each of the newest orders cannot be charged again; empty for those that can."""
-    return list(
-        connection.execute(
-            sa.select(orders.c.ineligible_reason)
-            .where(orders.c.account == account)
-            .order_by(orders.c.recorded_at.desc())
-            .limit(limit)
-        ).scalars()
+    """Why each of the newest orders cannot be charged again, or was not ranked; empty for those with neither."""
+    rows = connection.execute(
+        sa.select(orders.c.ineligible_reason, orders.c.facts)
+        .where(orders.c.account == account)
+        .order_by(orders.c.recorded_at.desc())
+        .limit(limit)
     )
+    return [row.ineligible_reason or (row.facts or {}).get("ranking", "") for row in rows]
 
 
 def paid_order_of(row: Mapping[Any, Any]) -> PaidOrder:
