@@ -33,6 +33,9 @@ _ISLAND, _MARK = "\u2066", "\u200f"
 #: As wide as a plus and read aloud as "minus", which the hyphen in the locale data is not.
 _MINUS = "\u2212"
 
+#: Our Portuguese is Portugal's, and locale data takes the bare language for Brazil's. ``pt-BR`` keeps its own formats.
+_FORMATS = {"pt": "pt_PT"}
+
 #: ``KWD1.500`` wants a space; the locale data says so, Babel does not read that rule.
 _LETTER_THEN_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
@@ -145,7 +148,7 @@ def _phrases_for(catalogues: Catalogues, locale: str) -> Phrases:
     tag = locale.replace("-", "_")
     for written in (tag, tag.partition("_")[0]):
         try:
-            wanted = Locale.parse(written)
+            wanted = Locale.parse(_FORMATS.get(written.lower(), written))
         except (UnknownLocaleError, ValueError):
             continue
         for name in _names(wanted):
