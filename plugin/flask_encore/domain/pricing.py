@@ -121,7 +121,7 @@ class _Question:
     Attributes:
         terms: What the price is made of.
         bounds: The merchant's, where the recommender picks.
-        names: SKUs of the order, and the parents of its variants.
+        names: SKUs of the order, and the parents of its variants; *barred* is what the merchant blocks beside them.
         least: Product, or parent of variants, to the least it was offered for before, in minor units.
         repeats: The offer is of what was bought, so being in the order is no obstacle.
         is_service: No stock, no shipping.
@@ -184,32 +184,26 @@ class _Question:
             return Alternative(candidate=candidate, refused="not_in_catalogue")
         return self._varied(candidate, variants, variants[0])
 
-    def _varied(self, candidate: Candidate, products: Sequence[Product], preferred: Product) -> Alternative:
-        """A choice of *products*; *preferred* is the default, or the first that can be sold."""
-        tried = [(product, self._try(product)) for product in products]
-        sold = [product for product, one in tried if not one.refused]
-        if not sold:
+    def _varied(self, candidate: Candidate, variants: Sequence[Product], preferred: Product) -> Alternative:
+        """A choice of *variants*; *preferred* is the default, or the first that can be sold."""
+        tried = [(product, self._try(product)) for product in variants]
+        open_ = [product.sku for product, one in tried if not one.refused]
+        if not open_:
             refused = next(one.refused for product, one in tried if product.sku == preferred.sku)
             return Alternative(candidate=candidate, refused=refused, product=preferred)
-        default = next((product for product in sold if product.sku == preferred.sku), sold[0])
-        listed = [one for product, one in tried if one.choice is not None and product.sku != default.sku]
-        # What can be taken has room before what is only shown; both stay in their order.
-        room = {"": MAX_CHOICES - 1}
-        room["sold_out"] = max(0, room[""] - sum(not one.refused for one in listed))
-        choices, sold_out = [one.choice for product, one in tried if product.sku == default.sku], set()
-        for one in listed:
-            if room[one.refused]:
-                room[one.refused] -= 1
-                if one.refused:
-                    sold_out.add(len(choices))
-                choices.append(one.choice)
+        default = preferred.sku if preferred.sku in open_ else open_[0]
+        shown = [(product, one) for product, one in tried if one.choice is not None]
+        shown.sort(key=lambda pair: pair[0].sku != default)  # the others stay in their order
+        if len(shown) > MAX_CHOICES:  # what can be taken has room before what is only shown
+            kept = sorted(shown, key=lambda pair: pair[1].refused != "")[:MAX_CHOICES]
+            shown = [pair for pair in shown if pair in kept]
         return Alternative(
             candidate=candidate,
             refused="",
-            choices=tuple(choice for choice in choices if choice is not None),
-            choose="variant" if len(choices) > 1 else "",
-            sold_out=frozenset(sold_out),
-            product=default,
+            choices=tuple(one.choice for _, one in shown if one.choice is not None),
+            choose="variant" if len(shown) > 1 else "",
+            sold_out=frozenset(place for place, (_, one) in enumerate(shown) if one.refused),
+            product=shown[0][0],
         )
 
     def counted(self, candidate: Candidate, quantities: Sequence[int]) -> Alternative:
