@@ -109,6 +109,7 @@ class Choosing:
             "asked": [one.as_json() for one in whole],
             "asked_before": len(kept) - len(whole),
             "tied": list(self.tied),
+            "picked": None if self.chosen is None else self.chosen.alternative.candidate.sku,
             "dial": dial,
             "explore": explore,
         }
@@ -201,7 +202,7 @@ class Situation:
         return before + here
 
     @cached_property
-    def sold(self) -> Mapping[str, tuple[int, Mapping[str, int]]]:
+    def sold(self) -> Mapping[str, tuple[int, dict[str, int]]]:
         """What campaigns with a budget have sold."""
         refs = [one.campaign.ref for one in self.book.live if one.campaign.budget is not None]
         with self.rt.db.read(hasty=True) as connection:

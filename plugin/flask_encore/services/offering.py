@@ -95,12 +95,13 @@ def next_of(rt: Runtime, offered: Offered) -> Offered | None:
 
 
 def decision_row(
-    rt: Runtime, read: Page, book: Book, page: Placement, *, step: int, due: str | None
+    rt: Runtime, read: Page, book: Book, page: Placement, *, step: int, due: str | None, exhaustive: bool = False
 ) -> tuple[dict[str, Any], Choosing | None]:
     """The decision as it would be written now, and what was asked; writes nothing.
 
     Args:
         due: The campaign that is due after the step before; ``None`` for the first step.
+        exhaustive: Ask every live campaign, also those that can no longer speak.
     """
     now, order = rt.clock(), read.order
     subject = order["customer_ref"] or order["order_ref"]
@@ -110,7 +111,7 @@ def decision_row(
     if reason is not None:
         return row | _without(reason), None
     situation = Situation(rt=rt, read=read, book=book, page=page, step=step, now=now)
-    choosing = choose(situation, follow_up=due)
+    choosing = choose(situation, follow_up=due, exhaustive=exhaustive)
     row["candidates"] = list(choosing.log)
     row["trace"] = choosing.as_json(dial=rt.settings.profit_dial, explore=rt.settings.explore)
     if choosing.chosen is None:

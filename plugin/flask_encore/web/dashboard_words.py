@@ -79,7 +79,15 @@ CHARGES = {
 #: Why there was an offer, or none; with the fix where there is one.
 REASONS = {
     Reason.CHOSEN: "The best candidate passed every filter.",
+    Reason.SHADOW: "Shadow mode is on: decided, and shown to nobody.",
     Reason.HOLDOUT: "In the holdout, so that uplift can be measured.",
+    Reason.SWITCHED_OFF: "All offers are switched off: flask encore switch on",
+    Reason.NO_CAMPAIGN: "No campaign applies to this order, and the built-in offer is off or is not for this page.",
+    Reason.QUOTE_FAILED: "ENCORE_QUOTE failed; the log has the details.",
+    Reason.QUOTE_TIMEOUT: "ENCORE_QUOTE took too long.",
+    Reason.QUOTE_NOT_CHARGEABLE: "With shipping and tax the total is one that Stripe does not take.",
+    Reason.HOLD_OVER: "The order page was opened after the time in which fulfilment can be held.",
+    Reason.ENOUGH_SHOWN: "The order was shown as many offers as an order may be shown.",
     Reason.PAYMENT_UNVERIFIED: "Stripe could not be asked about the payment in time.",
     Reason.PAYMENT_NOT_SUCCEEDED: "Stripe says the payment has not succeeded.",
     Reason.PAYMENT_AMOUNT_MISMATCH: "The payment’s amount is not the order’s total.",
@@ -107,6 +115,8 @@ def happened(entry: Entry) -> tuple[str, str, Tone]:
     if facts.outcome in {Outcome.INELIGIBLE, Outcome.ERROR}:
         wrong = facts.outcome is Outcome.ERROR
         return ("Error" if wrong else "No offer", REASONS[facts.reason], Tone.BAD if wrong else Tone.PLAIN)
+    if facts.outcome is Outcome.SHADOWED:
+        return ("Shadowed", REASONS[facts.reason], Tone.PLAIN)
     leak = facts.leak
     if leak is None:
         return ("Accepted", "Charged and kept.", Tone.GOOD)
