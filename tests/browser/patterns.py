@@ -124,8 +124,10 @@ class PatternShop:
     Attributes:
         card: What the page shows; an answered request changes it, as a database row would be.
         answers: Action -> states it will answer with, in order; when they run out the card stays as it is. A number
-            is answered as that HTTP status, with a page that is no fragment.
+            is answered as that HTTP status, with a page that is no fragment; a card takes the place of the one there.
+        following: What a fragment brings along: the offer that follows the answer.
         calls: Actions the browser asked for, in order.
+        forms: The fields that came with them.
         css: Host stylesheet, added to the page's own.
         policy: Content Security Policy of the page.
         hold: Clear it to keep every answer to an action back; set it to let them go.
@@ -134,8 +136,10 @@ class PatternShop:
 
     def __init__(self) -> None:
         self.card = offer_card()
-        self.answers: dict[str, deque[CardState | int]] = defaultdict(deque)
+        self.answers: dict[str, deque[CardState | OfferCard | int]] = defaultdict(deque)
+        self.following: OfferCard | None = None
         self.calls: list[str] = []
+        self.forms: list[tuple[str, dict[str, str]]] = []
         self.css = ""
         self.policy = POLICY
         self.style = threading.Event()
@@ -157,9 +161,10 @@ class PatternShop:
 
     def reset(self, card: OfferCard) -> None:
         """Forget what happened and show *card*."""
-        self.card, self.css, self.policy = card, "", POLICY
+        self.card, self.css, self.policy, self.following = card, "", POLICY, None
         self.answers.clear()
         self.calls.clear()
+        self.forms.clear()
         self.hold.set()
         self.style.set()
 
@@ -194,6 +199,8 @@ class PatternShop:
         @app.post("/encore/offers/t0k3n/<act>")
         def act(act: str) -> Any:
             self.calls.append(act)
+            if request.form:
+                self.forms.append((act, request.form.to_dict()))
             if act == "shown":
                 return "", 204
             if act == "secret":
@@ -201,12 +208,11 @@ class PatternShop:
             self.hold.wait(20)
             if self.answers[act]:
                 answer = self.answers[act].popleft()
-                if isinstance(answer, CardState):
-                    self.card = replace(self.card, state=answer)
-                else:
+                if isinstance(answer, int):
                     return "<!doctype html><title>Oops</title>", answer
+                self.card = answer if isinstance(answer, OfferCard) else replace(self.card, state=answer)
             if request.headers.get("X-Encore-Fragment"):
-                return render_fragment(self.card)
+                return render_fragment(self.card) + (render_section(self.following) if self.following else "")
             return redirect("/", 303)
 
         return app

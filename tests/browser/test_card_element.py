@@ -6,7 +6,7 @@ import pytest
 from browser.patterns import SHIFTS, OpenPage, PatternShop, card_in, events, visit
 from playwright.sync_api import Page, Route, expect
 
-from flask_encore.web.contexts import CardState
+from flask_encore.web.contexts import CardState, Notice
 
 
 def test_a_double_click_sends_one_accept_and_the_answer_gets_the_focus(
@@ -270,7 +270,7 @@ def test_a_busy_server_leaves_the_offer_open_and_says_nothing_was_charged(
 ) -> None:
     visit(page, pattern_shop, card_in("en", CardState.OPEN))
     events(page)
-    pattern_shop.card = card_in("en", CardState.OPEN, busy=True)
+    pattern_shop.card = card_in("en", CardState.OPEN, notice=Notice.BUSY)
     page.get_by_role("button", name="Buy now").click()
     expect(page.get_by_text("Many people are ordering right now. Nothing was charged")).to_be_visible()
     expect(page.get_by_role("button", name="Buy now")).to_be_enabled()

@@ -203,7 +203,7 @@ def test_when_too_many_wait_for_stripe_the_next_is_asked_to_come_back_and_nothin
     assert (as_json.status_code, as_json.headers["Retry-After"]) == (503, "2")
     assert as_json.json == {"state": "open", "order_ref": "2", "error": "busy"}
     assert (as_fragment.status_code, as_fragment.headers["Retry-After"]) == (503, "2")
-    assert (as_form.status_code, as_form.headers["Location"]) == (303, "/thanks/2#encore")
+    assert (as_form.status_code, as_form.headers["Location"]) == (303, "/thanks/2?encore_notice=busy#encore")
     assert page.status_code == 200 and "Enamel mug" in page.text
     assert [row["order_ref"] for row in shop.rows("charges")] == ["1"]
     assert shop.stock("mug") == 39

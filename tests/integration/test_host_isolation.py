@@ -20,7 +20,7 @@ from jinja2 import DictLoader, Environment
 from flask_encore import signals
 from flask_encore.domain.offers import Candidate
 from flask_encore.services.lanes import Lanes, OverBudget
-from flask_encore.web import card
+from flask_encore.web import drawing
 
 HOST_PAGE = b"<!doctype html><html><body><main><h1>Order 1042 is confirmed</h1></main></body></html>"
 
@@ -168,7 +168,7 @@ def test_looking_up_that_never_ends_costs_the_offer_and_a_bounded_number_of_thre
 ) -> None:
     shop = make_shop(ENCORE_DECISION_BUDGET_MS=10)
     shop.pay()
-    monkeypatch.setattr("flask_encore.web.injection.offer_for", lambda rt, order_ref: stuck.wait(60))
+    monkeypatch.setattr("flask_encore.web.injection.sequence_for", lambda rt, order_ref, page: stuck.wait(60))
 
     for _ in range(20):
         assert_untouched(shop, caplog, "page_OverBudget")
@@ -239,7 +239,7 @@ def test_a_broken_template_costs_the_offer(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, templates: dict[str, str]
 ) -> None:
     shop.pay()
-    monkeypatch.setattr(card, "_environment", lambda: Environment(loader=DictLoader(templates), autoescape=True))
+    monkeypatch.setattr(drawing, "_environment", lambda: Environment(loader=DictLoader(templates), autoescape=True))
     error = "TemplateNotFound" if not templates else "UndefinedError" if "nonsense" in str(templates) else ""
 
     assert_untouched(shop, caplog, f"page_{error or 'TemplateSyntaxError'}")

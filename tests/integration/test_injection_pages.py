@@ -183,7 +183,7 @@ def _hooked(folder: Path, hook: Callable[[Response], Response], *, first: bool) 
         app.after_request(hook)
     app.add_url_rule("/page/<order_id>", "page", lambda order_id: PAGE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flask_encore.web.injection.section", lambda order_ref: Markup("<p>the offer</p>"))
+        patch.setattr("flask_encore.web.injection.section", lambda order_ref, page: Markup("<p>the offer</p>"))
         return app.test_client().get("/page/1042")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from flask_encore.domain.money import Money
-from flask_encore.web.contexts import CardState, OfferCard
+from flask_encore.web.contexts import CardContext, CardState, OfferCard
 from flask_encore.web.phrases import SHIPPED, Catalogues
 
 #: State -> the template in ``encore/offer/`` that draws it. "waiting" ends by itself: the element asks until it does.
@@ -87,27 +88,49 @@ def order_name(order_ref: str) -> str:
     return f"#{order_ref}" if order_ref.isdigit() else order_ref
 
 
+def anchor_of(place: int) -> str:
+    """The id, in the page, of the section at *place*, counted from 1."""
+    return "encore" if place == 1 else f"encore-{place}"
+
+
+def context_of(card: OfferCard, catalogues: Catalogues) -> CardContext:
+    """Everything a template of the card may name."""
+    say, view = catalogues.phrases_for(card.locale), VIEWS[card.state]
+    return CardContext(
+        card=card,
+        say=say,
+        money=say.money,
+        total=say.money(card.total),
+        discount=say.money(Money(-card.discount.minor_units, card.discount.currency)),
+        free=not card.total.minor_units,
+        order=order_name(card.order_ref),
+        card_name=card_name(card.card_brand, card.card_last4),
+        view=view,
+        waiting=view == "waiting",
+        failure=FAILURES.get(card.failure_code, "failed.declined"),
+        anchor=anchor_of(card.place),
+    )
+
+
 def _render(template: str, card: OfferCard, environment: Environment | None, catalogues: Catalogues) -> str:
-    say = catalogues.phrases_for(card.locale)
-    context: dict[str, Any] = {
-        "card": card,
-        "say": say,
-        "money": say.money,
-        "total": say.money(card.total),
-        "discount": say.money(Money(-card.discount.minor_units, card.discount.currency)),
-        "order": order_name(card.order_ref),
-        "card_name": card_name(card.card_brand, card.card_last4),
-        "view": VIEWS[card.state],
-        "waiting": VIEWS[card.state] == "waiting",
-        "failure": FAILURES.get(card.failure_code, "failed.declined"),
-    }
-    return (environment or _environment()).get_template(template).render(context)
+    context = context_of(card, catalogues)
+    names: dict[str, Any] = {field.name: getattr(context, field.name) for field in fields(context)}
+    return (environment or _environment()).get_template(template).render(names)
+
+
+def environment_over(loader: BaseLoader) -> Environment:
+    """Our templates, any of them replaced by one of the same name that *loader* finds."""
+    return _environment_of(ChoiceLoader([loader, PackageLoader("flask_encore")]))
 
 
 @cache
 def _environment() -> Environment:
+    return _environment_of(PackageLoader("flask_encore"))
+
+
+def _environment_of(loader: BaseLoader) -> Environment:
     return Environment(
-        loader=PackageLoader("flask_encore"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

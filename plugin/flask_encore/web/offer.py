@@ -1,32 +1,36 @@
-"""The shopper's routes: look, accept, decline, undo, leave, and the bank's check. Every road answers the offer's state.
+"""The shopper's routes: look, choose, accept, decline, undo, leave, the bank's check. Each answers the offer's state.
 
-The browser sends a token and nothing else that counts: prices, products and amounts in a request are not read.
+The browser sends a token, the number of a choice and a text: prices, products and amounts in a request are not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from functools import cache
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, abort, jsonify, redirect, request
 
 import encore_static
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.errors import GatewayError
-from flask_encore.domain.money import Money
-from flask_encore.domain.offers import OfferState
-from flask_encore.services import accepting, recovering
+from flask_encore.services import accepting, offering, recovering
 from flask_encore.services.offering import Offered
-from flask_encore.web.card import render_fragment
-from flask_encore.web.contexts import CardState, CardUrls, OfferCard
+from flask_encore.services.runtime import logger
+from flask_encore.web.card import anchor_of
+from flask_encore.web.contexts import CardState, Notice, OfferCard
 from flask_encore.web.current import AppState, state
+from flask_encore.web.drawing import NAME, NOTHING, Asked, card_of, card_of_charge, fragment_of, section_of
 from flask_encore.web.origins import is_own_page
-from flask_encore.web.tokens import Ticket
+from flask_encore.web.tokens import Ticket, asking, choice_in
 
-NAME = "encore_offer"
+#: Bytes of a form that are read: a choice, and the longest text in letters of four bytes, each written as %XX.
+MAX_FORM_BYTES = 8_192
+
+_FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+#: Notices under which nothing was accepted because of what was sent; the card stays open.
+_REFUSED = {Notice.CHOICE_GONE, Notice.TEXT_MISSING, Notice.TEXT_TOO_LONG}
 
 
 def create_blueprint() -> Blueprint:
@@ -35,7 +39,7 @@ def create_blueprint() -> Blueprint:
     blueprint.before_request(_refuse_other_origins)
     blueprint.after_request(_headers)
     blueprint.get("/offers/<token>")(look)
-    for view in (accept, decline, undo, leave, refresh, shown, secret):
+    for view in (choose, accept, extend, decline, undo, leave, refresh, shown, secret):
         blueprint.post(f"/offers/<token>/{view.__name__}")(view)
     return blueprint
 
@@ -46,16 +50,42 @@ def look(token: str) -> Response:
     return _answer(ticket, offered, redirecting=False)
 
 
+def choose(token: str) -> Response:
+    """Show another variant or quantity at the server's price for it. Changes nothing."""
+    ticket, offered = _open(token)
+    choice = _choice()
+    card = card_of(state(), offered, ticket, asked=Asked(choice=choice))
+    if card.choices and card.choice != choice:
+        card = replace(card, notice=Notice.CHOICE_GONE)
+    return _respond(ticket, card)
+
+
 def accept(token: str) -> Response:
     """Accept and charge. A second click finds the first one's claim."""
     app, ticket = _ticket(token)
+    choice, text = _choice(), _text()
     try:
-        charge = accepting.accept(app.runtime, ticket.offer_id, return_url=_absolute(ticket.path))
+        charge = accepting.accept(
+            app.runtime, ticket.offer_id, return_url=_absolute(ticket.path), choice=choice, text=text
+        )
     except accepting.Busy:
-        return _answer(ticket, _find(app, ticket), busy=True)
-    if charge is None:
-        return _answer(ticket, _find(app, ticket))
-    return _answer_charge(app, ticket, charge)
+        asked = Asked(choice=choice, text=text, notice=Notice.BUSY)
+    except accepting.ChoiceGone:
+        asked = Asked(choice=choice, gone=choice, text=text, notice=Notice.CHOICE_GONE)
+    except accepting.TextRefused as refused:
+        asked = Asked(choice=choice, text=text, notice=Notice(f"text_{refused.reason}"))
+    else:
+        if charge is None:
+            return _answer(ticket, _find(app, ticket))
+        return _answer_charge(app, ticket, charge)
+    return _answer(ticket, _find(app, ticket), asked=asked)
+
+
+def extend(token: str) -> Response:
+    """More time for an offer with a timer, once."""
+    app, ticket = _ticket(token)
+    extended = accepting.extend(app.runtime, ticket.offer_id)
+    return _answer(ticket, _find(app, ticket), asked=Asked(notice=Notice.EXTENDED) if extended else NOTHING)
 
 
 def decline(token: str) -> Response:
@@ -113,102 +143,6 @@ def secret(token: str) -> Response:
     )
 
 
-def card_of(app: AppState, offered: Offered, ticket: Ticket, *, busy: bool = False) -> OfferCard:
-    """Everything the card shows, from the decision's frozen snapshot and the charge."""
-    row = offered.decision
-    return _card(
-        app,
-        ticket,
-        snapshot=row["snapshot"],
-        order_ref=row["order_ref"],
-        currency=row["currency"],
-        quantity=row["quantity"],
-        expires_at=row["expires_at"],
-        status=accepting.state_of(app.runtime, offered),
-        charge=offered.charge,
-        busy=busy,
-    )
-
-
-def _card(
-    app: AppState,
-    ticket: Ticket,
-    *,
-    snapshot: dict[str, Any],
-    order_ref: str,
-    currency: str,
-    quantity: int,
-    expires_at: datetime,
-    status: OfferState,
-    charge: Charge | None,
-    busy: bool = False,
-) -> OfferCard:
-    settings, now, zone = app.runtime.settings, app.runtime.clock(), app.runtime.settings.zone
-    token = app.tokens.issue(ticket)
-    undo_until = charged_at = refunded_at = None
-    if charge is not None:
-        undoable = charge.undo_until is not None and charge.hold_released_at is None and now < charge.undo_until
-        undo_until = charge.undo_until.astimezone(zone) if undoable and charge.undo_until else None
-        charged_at = charge.charged_at.astimezone(zone) if charge.charged_at else None
-        refunded_at = charge.updated_at.astimezone(zone) if charge.status is ChargeStatus.REFUNDED else None
-    return OfferCard(
-        state=CardState(status),
-        locale=snapshot["locale"],
-        order_ref=order_ref,
-        title=snapshot["title"],
-        image_url=snapshot["image_url"],
-        quantity=quantity,
-        item=Money(snapshot["item"], currency),
-        discount=Money(snapshot["discount"], currency),
-        discount_percent=snapshot["discount_percent"],
-        shipping=Money(snapshot["shipping"], currency),
-        total=Money(snapshot["total"], currency),
-        because_of_title=snapshot["because_of_title"],
-        support=snapshot["support"],
-        of_orders=snapshot["of_orders"],
-        card_brand=charge.card_brand if charge else snapshot["card_brand"],
-        card_last4=charge.card_last4 if charge else snapshot["card_last4"],
-        expires_at=expires_at,
-        charged_at=charged_at,
-        undo_until=undo_until,
-        refunded_at=refunded_at,
-        failure_code=charge.failure_code if charge else "",
-        busy=busy,
-        publishable_key=settings.stripe_publishable_key,
-        stripe_js_url=settings.stripe_js_url,
-        stripe_account=settings.stripe_account,
-        urls=_urls(token),
-        css_url=asset_url("offer.css"),
-        js_url=asset_url("offer.js"),
-    )
-
-
-def asset_url(name: str) -> str:
-    """The address of an asset, new whenever its content is."""
-    return url_for(f"{NAME}.static", filename=name, v=_fingerprint(name))
-
-
-@cache
-def _fingerprint(name: str) -> str:
-    return sha256((encore_static.OFFER / name).read_bytes()).hexdigest()[:12]
-
-
-def _urls(token: str) -> CardUrls:
-    def url(view: str) -> str:
-        return url_for(f"{NAME}.{view}", token=token)
-
-    return CardUrls(
-        state=url("look"),
-        shown=url("shown"),
-        accept=url("accept"),
-        decline=url("decline"),
-        undo=url("undo"),
-        leave=url("leave"),
-        secret=url("secret"),
-        refresh=url("refresh"),
-    )
-
-
 def _act(token: str, act: Callable[[AppState, Offered], object]) -> Response:
     ticket, offered = _open(token)
     act(state(), offered)
@@ -235,42 +169,78 @@ def _open(token: str) -> tuple[Ticket, Offered]:
     return ticket, _find(app, ticket)
 
 
-def _answer(ticket: Ticket, offered: Offered, *, redirecting: bool = True, busy: bool = False) -> Response:
-    return _respond(ticket, card_of(state(), offered, ticket, busy=busy), redirecting=redirecting)
+def _answer(ticket: Ticket, offered: Offered, *, redirecting: bool = True, asked: Asked = NOTHING) -> Response:
+    card = card_of(state(), offered, ticket, asked=asked)
+    return _respond(ticket, card, redirecting=redirecting, offered=offered)
 
 
 def _answer_charge(app: AppState, ticket: Ticket, charge: Charge) -> Response:
-    """The answer to a fresh accept, from the charge alone: no further read."""
-    card = _card(
-        app,
-        ticket,
-        snapshot=charge.snapshot,
-        order_ref=charge.order_ref,
-        currency=charge.amount.currency,
-        quantity=charge.quantity,
-        expires_at=charge.expires_at,
-        status=accepting.state_of_charge(charge),
-        charge=charge,
-    )
-    return _respond(ticket, card, redirecting=True)
+    """The answer to a fresh accept, from the charge alone: no further read, unless another offer may follow."""
+    card = card_of_charge(app, charge, ticket)
+    followed = card.state is CardState.CHARGED and charge.snapshot.get("on_accept")
+    return _respond(ticket, card, offered=_find(app, ticket) if followed else None)
 
 
-def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool) -> Response:
+def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool = True, offered: Offered | None = None) -> Response:
     """HTML for the element, JSON for who asks for it, and for a plain form the way back to its page."""
-    status, headers = (503, {"Retry-After": "2"}) if card.busy else (200, {})
+    refused = card.notice in _REFUSED and card.state is CardState.OPEN
+    status, headers = (422, {}) if refused else (200, {})
+    if card.notice is Notice.BUSY and card.state is CardState.OPEN:
+        status, headers = 503, {"Retry-After": "2"}
     if request.headers.get("X-Encore-Fragment"):
-        html = render_fragment(card, catalogues=state().catalogues)
+        html = fragment_of(state(), card) + _next(ticket, card, offered)
         return Response(html, status=status, mimetype="text/html", headers=headers)
     wants_json = request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
     if redirecting and not wants_json:
-        return redirect(f"{ticket.path}#encore", code=303)  # type: ignore[return-value]
-    body = {"state": card.state.value, "order_ref": card.order_ref}
+        path = asking(ticket.path, place=ticket.place, choice=card.choice, notice=card.notice)
+        return redirect(f"{path}#{anchor_of(ticket.place)}", code=303)  # type: ignore[return-value]
+    body: dict[str, Any] = {"state": card.state.value, "order_ref": card.order_ref}
     if card.undo_until:
         body["undo_until"] = card.undo_until.isoformat()
-    response = jsonify(body | ({"error": "busy"} if card.busy else {}))
+    if card.choices:
+        body |= {"choice": card.choice, "total": card.total.minor_units, "currency": card.total.currency}
+    response = jsonify(body | ({"error": card.notice.value} if status != 200 else {}))
     response.status_code = status
     response.headers.update(headers)
     return response
+
+
+def _next(ticket: Ticket, card: OfferCard, offered: Offered | None) -> str:
+    """The section of the offer that follows this answer; empty when nothing does, and when it cannot be drawn."""
+    if offered is None or card.state not in {CardState.CHARGED, CardState.DECLINED}:
+        return ""
+    app = state()
+    following = offering.next_of(app.runtime, offered)
+    if following is None:
+        return ""
+    # It takes the place of a no, and comes after a yes: as the page is drawn from then on.
+    place = ticket.place + (card.state is CardState.CHARGED)
+    after = replace(ticket, offer_id=following.decision["id"], place=place)
+    try:
+        return section_of(app, card_of(app, following, after))
+    except Exception as error:
+        app.runtime.counts.add(f"next_{type(error).__name__}")
+        logger.exception("the offer after %s cannot be drawn", ticket.offer_id)
+        return ""
+
+
+def _field(name: str) -> str:
+    """A field of the form that was sent; empty without one. What is no form is not read."""
+    if request.mimetype not in _FORMS:
+        return ""
+    if (request.content_length or 0) > MAX_FORM_BYTES:
+        abort(413)
+    return request.form.get(name, "")
+
+
+def _choice() -> int:
+    """The number of the choice. What is not one is -1, which no offer has: a wrong price is never taken for another."""
+    return choice_in(_field("choice") or "0")
+
+
+def _text() -> str:
+    """The text, with line ends as everywhere but in forms."""
+    return _field("text").replace("\r\n", "\n")
 
 
 def _problem(status: int, sentence: str) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,17 +22,26 @@ MAX_PATH = 500
 _OUR_PATH = re.compile(r"/(?![/\\])[!-~]*\Z")
 
 
+#: Our own arguments in the query of a page of the shop: ``encore_choice``, ``encore_2_notice``.
+_OURS = re.compile(r"encore_([0-9]{1,2}_)?(choice|notice)=")
+
+#: More choices than two digits count no offer has.
+_NUMBER = re.compile(r"[0-9]{1,2}\Z")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """What a token says: which offer, and on which page of the shop it stands.
 
     Attributes:
         path: Path and query of the page, percent-encoded; the shop's start page when there is no such page.
+        place: Of the offer among those on that page, counted from 1.
     """
 
     offer_id: str
     account: str
     path: str
+    place: int = 1
 
 
 class Tokens:
@@ -55,7 +64,9 @@ class Tokens:
 
     def issue(self, ticket: Ticket) -> str:
         """A token for *ticket*, safe in a URL. A path that is not the shop's own becomes its start page."""
-        token = self._serializer.dumps([ticket.offer_id, ticket.account, _way_back(ticket.path)])
+        content: list[object] = [ticket.offer_id, ticket.account, _way_back(ticket.path)]
+        # Left out for the first, so that a server of the release before reads it while both run.
+        token = self._serializer.dumps(content if ticket.place == 1 else [*content, ticket.place])
         return token if isinstance(token, str) else token.decode()
 
     def read(self, token: str) -> Ticket | None:
@@ -72,6 +83,8 @@ def _ticket(content: Any) -> Ticket | None:
     match content:
         case [str(offer_id), str(account), str(path)] if _OUR_PATH.match(path):
             return Ticket(offer_id=offer_id, account=account, path=path)
+        case [str(offer_id), str(account), str(path), int(place)] if _OUR_PATH.match(path) and place > 1:
+            return Ticket(offer_id=offer_id, account=account, path=path, place=place)
     return None
 
 
@@ -80,3 +93,32 @@ def _way_back(path: str) -> str:
         if len(candidate) <= MAX_PATH and _OUR_PATH.match(candidate):
             return candidate
     return "/"
+
+
+def asking(path: str, *, place: int, choice: int = 0, notice: str = "") -> str:
+    """*path* with a query that asks for *choice* and *notice* of the offer at *place*; as it is when it asks nothing.
+
+    A page without JavaScript is drawn by the shop, which does not know what was chosen.
+    """
+    pairs = [(_argument("choice", place), str(choice)), (_argument("notice", place), notice)]
+    query = "&".join(f"{name}={value}" for name, value in pairs if value not in {"", "0"})
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+
+def without_asking(query: str) -> str:
+    """A page's *query* without what `asking` put there: a way back that asks nothing."""
+    return "&".join(part for part in query.split("&") if not _OURS.match(part))
+
+
+def asked_in(query: Mapping[str, str], *, place: int) -> tuple[int, str]:
+    """Choice and notice that `asking` put into *query*; 0 and an empty notice when it did not."""
+    return choice_in(query.get(_argument("choice", place), "0")), query.get(_argument("notice", place), "")
+
+
+def _argument(name: str, place: int) -> str:
+    return f"encore_{name}" if place == 1 else f"encore_{place}_{name}"
+
+
+def choice_in(text: str) -> int:
+    """The number *text* is; -1, which no choice has, when it is none."""
+    return int(text) if _NUMBER.match(text) else -1

@@ -9,6 +9,7 @@
 const WAITS = [1, 2, 4, 8, 16, 30, 30, 30]; // seconds between two questions; two minutes in all
 const LONGEST_REQUEST = 30_000; // ms: the server gives its bank 20 s
 const SEEN = 1000; // ms at least half in view count as seen
+const MARGIN = 16; // px a dialog keeps from the edge
 
 const asIs = { createHTML: (html) => html, createScriptURL: (url) => url };
 let policy = asIs;
@@ -35,6 +36,11 @@ class EncoreOffer extends HTMLElement {
   #busy = false;
   #polling = false;
   #payment; // {stripe, elements, height} while another card is being typed in
+  #said = ""; // while busy
+  #ticking;
+  #dialog;
+  #floating;
+  #from; // what had the focus before the dialog
 
   connectedCallback() {
     const template = this.querySelector(":scope > template[shadowrootmode]");
@@ -48,8 +54,13 @@ class EncoreOffer extends HTMLElement {
     const { signal } = this.#life;
     this.#box.addEventListener("submit", (event) => this.#submitted(event), { signal });
     this.#box.addEventListener("click", (event) => this.#clicked(event), { signal });
+    this.#box.addEventListener("change", (event) => event.target.id === "choice" && this.#choose(event.target), { signal });
     document.addEventListener("visibilitychange", () => this.#returned(), { signal });
-    if (this.#is("open")) this.#watch();
+    if (this.#is("open")) {
+      this.#watch();
+      this.#float();
+    }
+    this.#tick();
     if (this.#waiting) this.#poll();
     // Back from a bank that took the whole page: the server knows better than the page it drew.
     else if (/[?&]redirect_status=/.test(location.search) && this.#is("failed", "action_required")) this.#send("refresh");
@@ -57,6 +68,7 @@ class EncoreOffer extends HTMLElement {
 
   disconnectedCallback() {
     this.#life?.abort();
+    clearInterval(this.#ticking);
     this.#polling = false;
   }
 
@@ -97,9 +109,10 @@ class EncoreOffer extends HTMLElement {
     const accepting = act === "accept";
     const before = this.state;
     this.#occupy(form?.dataset.busy ?? "");
-    if (act === "decline") this.#show(this.#spare("declined"));
+    const spare = act === "decline" && this.#spare("declined");
+    if (spare) this.#show(spare);
     try {
-      this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh), accepting);
+      this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh, form), accepting);
     } catch {
       if (!this.isConnected) return;
       if (accepting) this.#show(this.#spare("unknown"), true);
@@ -112,7 +125,32 @@ class EncoreOffer extends HTMLElement {
 
   /** A view the server sent along with the offer, for a moment in which it cannot be asked. */
   #spare(state) {
-    return this.#view.querySelector(`template[data-view="${state}"]`).content.cloneNode(true);
+    return this.#view.querySelector(`template[data-view="${state}"]`)?.content.cloneNode(true);
+  }
+
+  /** Show what the server asks for another choice. Until it has answered, the old one stands and nothing can be bought. */
+  async #choose(select) {
+    if (this.#busy) return;
+    const before = [...select.options].findIndex((option) => option.defaultSelected);
+    this.#occupy("");
+    try {
+      let asked, fragment;
+      do {
+        asked = select.value;
+        fragment = await this.#ask(select.form.getAttribute("action"), select.form);
+      } while (asked !== select.value); // chosen anew in the meantime
+      const focused = this.shadowRoot.activeElement === select;
+      this.#show(fragment);
+      if (focused) this.#box.querySelector("#choice")?.focus();
+      this.#release();
+      const total = this.#box.querySelector("#total");
+      if (total) this.#say(total.textContent);
+    } catch {
+      if (!this.isConnected) return;
+      select.selectedIndex = before;
+      this.#release();
+      this.#complain();
+    }
   }
 
   /** What a new state asks of us: to wait for its end, or to open the bank's check. A reload never opens it uninvited. */
@@ -121,14 +159,19 @@ class EncoreOffer extends HTMLElement {
     else if (this.#is("action_required") && before !== this.state && this.dataset.key) this.#confirm();
   }
 
-  /** The server's fragment for a POST to *url*. Rejects unless the answer is one. */
-  async #ask(url) {
+  /** The server's fragment for a POST of *form* to *url*. Rejects unless the answer is one. */
+  async #ask(url, form) {
     const abort = new AbortController();
     const stop = () => abort.abort();
     const timer = setTimeout(stop, LONGEST_REQUEST);
     this.#life.signal.addEventListener("abort", stop);
     try {
-      const response = await fetch(url, { method: "POST", headers: { "X-Encore-Fragment": "1", Accept: "text/html" }, signal: abort.signal });
+      const response = await fetch(url, {
+        method: "POST",
+        headers: { "X-Encore-Fragment": "1", Accept: "text/html" },
+        body: form && new URLSearchParams(new FormData(form)),
+        signal: abort.signal,
+      });
       const holder = document.createElement("template");
       holder.innerHTML = policy.createHTML(await response.text());
       if (!holder.content.querySelector(".view[data-state]")) throw new Error(`no fragment, status ${response.status}`);
@@ -144,19 +187,43 @@ class EncoreOffer extends HTMLElement {
     const old = this.#view;
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
-    if (view.dataset.state === before && !this.#is("open", "failed")) return;
+    if (view.dataset.state === before && !this.#is("open", "failed")) return this.#follow(fragment);
+    const same = view.dataset.state === before;
     if (view.querySelector(".price")) view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
-    view.classList.add("fresh");
+    if (!same) view.classList.add("fresh");
+    const typed = old.querySelector("#text")?.value;
+    const field = view.querySelector("#text");
+    if (field && typed !== undefined) field.value = typed;
     this.querySelector('[slot="payment"]')?.remove();
     this.#payment = undefined;
     old.replaceWith(view);
     this.dataset.state = this.state;
+    this.#tick();
+    if (this.#is("declined", "expired")) this.#dock();
     const heading = view.querySelector(".heading");
     // Never take the focus from somebody who went on to another part of the page.
     if ([document.body, this, null].includes(document.activeElement)) heading.focus({ preventScroll: true });
     else this.#say(heading.textContent);
     if (accepted && !this.#is("open", "expired", "sold_out")) this.#tell("accepted");
     if (before !== this.state && this.#is("charged", "declined", "undone")) this.#tell(this.state);
+    this.#follow(fragment);
+  }
+
+  /** The offer that follows this answer, a section of its own. It takes the place of a no, and stands below a yes. */
+  #follow(fragment) {
+    const next = fragment.querySelector("encore-offer");
+    if (!next || !this.isConnected) return;
+    const declined = this.#is("declined");
+    if (!declined && document.getElementById(next.id)) return;
+    const focused = document.activeElement === this || document.activeElement === document.body;
+    this.#dock();
+    this.after(next);
+    const heading = next.shadowRoot.querySelector(".heading");
+    if (!declined) this.#say(`${this.#view.querySelector(".heading").textContent} ${heading.textContent}`);
+    else {
+      this.remove();
+      if (focused) heading.focus({ preventScroll: true });
+    }
   }
 
   #tell(what) {
@@ -194,6 +261,7 @@ class EncoreOffer extends HTMLElement {
     for (const button of this.#box.querySelectorAll("button")) button.ariaDisabled = "true";
     const line = this.#view.querySelector(".method span");
     if (line && sentence) line.textContent = sentence;
+    this.#said = sentence ?? "";
     this.#say(sentence);
   }
 
@@ -202,7 +270,9 @@ class EncoreOffer extends HTMLElement {
     this.#box.classList.remove("busy");
     this.#box.removeAttribute("aria-busy");
     for (const button of this.#box.querySelectorAll("button")) button.ariaDisabled = null;
-    this.#say("");
+    // What the answer said in the meantime stays said.
+    const live = this.#box.querySelector(".live");
+    if (live.textContent === this.#said) live.textContent = "";
   }
 
   #say(sentence) {
@@ -289,6 +359,86 @@ class EncoreOffer extends HTMLElement {
     if (place) place.textContent = sentence ?? place.dataset.fallback;
   }
 
+  /** Count what is left beside the time, for who does not mind a text that changes. The end is the server's to say. */
+  #tick() {
+    clearInterval(this.#ticking);
+    const { left } = this.#view.dataset;
+    if (!left) return;
+    const end = Date.now() + left * 1000;
+    const place = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : this.#view.querySelector(".left");
+    const beat = () => {
+      const seconds = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+      if (place) place.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      if (seconds || this.#busy) return;
+      clearInterval(this.#ticking);
+      this.#send("refresh");
+    };
+    beat();
+    this.#ticking = setInterval(beat, 1000);
+  }
+
+  /** As a dialog, once: the card at the end of the screen while its place is further down, never over the confirmation.
+
+     It is not modal and takes no focus: the confirmation is read first. Where it does not fit it stays in the page. */
+  #float() {
+    const name = `encore-dialog-${this.dataset.dialog}`;
+    try {
+      if (!this.dataset.dialog || localStorage.getItem(name)) return;
+    } catch { /* a browser that keeps nothing is asked again on the next visit */ }
+    const stop = new AbortController();
+    const options = { passive: true, signal: stop.signal };
+    this.#life.signal.addEventListener("abort", () => stop.abort());
+    const look = () => {
+      const { top, left, width, height } = this.getBoundingClientRect();
+      const edge = innerHeight - height;
+      if (this.#dialog) return top <= edge && this.#dock();
+      if (!this.#is("open")) return stop.abort();
+      const confirmation = document.querySelector("main h1") ?? document.querySelector("h1");
+      if (edge < MARGIN || top <= edge || confirmation?.getBoundingClientRect().bottom > edge) return;
+      this.#open({ left, width, height });
+      addEventListener("keydown", (event) => event.key === "Escape" && this.#dock(true), options);
+      try {
+        localStorage.setItem(name, "1");
+      } catch { /* the same */ }
+    };
+    this.#floating = stop;
+    for (const kind of ["scroll", "resize"]) addEventListener(kind, look, options);
+    look();
+  }
+
+  #open({ left, width, height }) {
+    const dialog = document.createElement("dialog");
+    const close = document.createElement("button");
+    Object.assign(close, { type: "button", className: "close", ariaLabel: this.dataset.close, textContent: "×" });
+    dialog.ariaLabel = this.dataset.label;
+    dialog.style.left = `${left}px`;
+    dialog.style.width = `${width}px`;
+    this.style.minHeight = `${height}px`; // its place waits for it
+    this.#box.replaceWith(dialog);
+    this.#box.prepend(close);
+    dialog.append(this.#box);
+    dialog.addEventListener("focusin", ({ relatedTarget }) => {
+      if (relatedTarget && !dialog.contains(relatedTarget)) this.#from = relatedTarget;
+    });
+    close.addEventListener("click", () => this.#dock(true));
+    this.#dialog = dialog;
+    dialog.show();
+    this.shadowRoot.activeElement?.blur();
+    this.#say(this.dataset.label);
+  }
+
+  /** Put the card back in its place; a closed one gives the focus back to where it came from. */
+  #dock(closed) {
+    this.#floating?.abort();
+    if (!this.#dialog) return;
+    const focused = this.shadowRoot.activeElement;
+    this.#box.querySelector(".close").remove();
+    this.#dialog.replaceWith(this.#box);
+    this.#dialog = undefined;
+    this.style.minHeight = "";
+    if (focused) (closed && this.#from?.isConnected ? this.#from : focused).focus({ preventScroll: true });
+  }
+
   /** Tell the server once that a human could see the offer. */
   #watch() {
     let timer;
@@ -308,7 +458,7 @@ class EncoreOffer extends HTMLElement {
 
   /** A tab that was left open past the offer's end shows the end, not a button that would be refused. */
   #returned() {
-    if (!document.hidden && !this.#busy && this.#is("open") && Date.now() > Date.parse(this.dataset.expires)) this.#send("refresh");
+    if (!document.hidden && !this.#busy && this.#is("open") && Date.now() > Date.parse(this.#view.dataset.expires)) this.#send("refresh");
   }
 }
 
