@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shop
+from conftest import Shop, ShopFactory
 
 from flask_encore.domain.campaigns import CampaignStatus
 from flask_encore.services import auditing, campaigning, switching
+from flask_encore.services.campaign_files import parsed, written
 from flask_encore.services.campaign_schema import CampaignRefused, definition_of
+from flask_encore.store import campaigns
 
 TEA = {
     "ref": "tea-with-pots",
@@ -151,3 +156,194 @@ def test_every_change_is_written_down_with_what_was_before_and_after(any_shop: S
     assert found[2].changes == (auditing.Edit(path="priority", before=None, after=5),)
     assert {one.at for one in found} == {any_shop.clock()}
     assert switching.switches(any_shop.rt).revision == 5
+
+
+# Duplicating and removing
+
+
+def test_a_duplicate_is_a_draft_of_its_own(any_shop: Shop) -> None:
+    campaigning.save(any_shop.rt, TEA | {"status": "ended"}, actor="ana", expected=None)
+
+    saved = campaigning.duplicate(any_shop.rt, "tea-with-pots", new_ref="more-tea", actor="ben")
+
+    assert definition_of(saved.campaign) == TEA | {"ref": "more-tea", "status": "draft"}
+    assert (saved.version, saved.updated_by) == (1, "ben")
+    assert [one.campaign.ref for one in campaigning.listed(any_shop.rt)] == ["more-tea", "tea-with-pots"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "new_ref", "error"),
+    [
+        ("coffee", "more-tea", campaigning.NotFound),
+        ("tea-with-pots", "More tea", CampaignRefused),
+        ("tea-with-pots", "built-in", CampaignRefused),
+        ("tea-with-pots", "tea-with-pots", campaigning.Conflict),
+    ],
+)
+def test_a_duplicate_that_cannot_be_writes_nothing(shop: Shop, ref: str, new_ref: str, error: type[Exception]) -> None:
+    campaigning.save(shop.rt, TEA, actor="ana", expected=None)
+    before = stored(shop)
+
+    with pytest.raises(error):
+        campaigning.duplicate(shop.rt, ref, new_ref=new_ref, actor="ben")
+
+    assert stored(shop) == before
+
+
+@pytest.mark.parametrize("status", ["live", "paused", "ended"])
+def test_only_a_draft_is_removed(shop: Shop, status: str) -> None:
+    campaigning.save(shop.rt, TEA | {"status": status}, actor="ana", expected=None)
+    before = stored(shop)
+
+    with pytest.raises(CampaignRefused, match=r"^status: has to be draft for it to be removed: end it instead\.$"):
+        campaigning.remove(shop.rt, "tea-with-pots", actor="ben", expected=1)
+
+    assert stored(shop) == before
+
+
+def test_a_draft_that_was_changed_meanwhile_is_not_removed(shop: Shop) -> None:
+    campaigning.save(shop.rt, TEA, actor="ana", expected=None)
+    campaigning.save(shop.rt, TEA | {"priority": 5}, actor="ana", expected=1)
+    before = stored(shop)
+
+    with pytest.raises(campaigning.Conflict) as refused:
+        campaigning.remove(shop.rt, "tea-with-pots", actor="ben", expected=1)
+
+    assert refused.value.changes == ()
+    assert stored(shop) == before
+
+
+def test_a_version_never_names_two_definitions(any_shop: Shop) -> None:
+    campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)
+    campaigning.save(any_shop.rt, TEA | {"priority": 5}, actor="ana", expected=1)
+    campaigning.remove(any_shop.rt, "tea-with-pots", actor="ana", expected=2)
+
+    saved = campaigning.save(any_shop.rt, TEA | {"priority": 7}, actor="ben", expected=None)
+
+    assert saved.version == 4
+    with pytest.raises(campaigning.Conflict):
+        campaigning.save(any_shop.rt, TEA, actor="ana", expected=2)
+
+
+def test_a_campaign_nobody_can_read_does_not_take_the_others_away(any_shop: Shop) -> None:
+    campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)
+    later = TEA | {"ref": "later", "offer": {"kind": "of a later release"}}
+    with any_shop.rt.db.write() as connection:
+        campaigns.add(connection, any_shop.rt.account, "later", later, version=1, actor="ana", now=any_shop.clock())
+
+    assert [one.campaign.ref for one in campaigning.listed(any_shop.rt)] == ["tea-with-pots"]
+    assert any_shop.rt.counts["campaign_unreadable"] == 1
+
+
+# Files
+
+DOWN = {"ref": "tea-cheaper", "name": "Cheaper", "status": "live", "begins": False, "offer": TEA["offer"]}
+FILE = {"format": 1, "campaigns": [TEA | {"status": "live", "on_decline": "tea-cheaper"}, DOWN]}
+
+
+def test_importing_an_export_into_an_empty_shop_exports_the_same_bytes(
+    make_shop: ShopFactory, database_uri: str, tmp_path: Path
+) -> None:
+    shop, empty = make_shop(database_uri), make_shop(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    campaigning.import_(shop.rt, FILE, actor="ana")
+    text = written(campaigning.export(shop.rt))
+
+    imported = campaigning.import_(empty.rt, parsed(text.encode()), actor="ben")
+
+    assert imported == campaigning.Imported(created=("tea-cheaper", "tea-with-pots"))
+    assert written(campaigning.export(empty.rt)) == text
+    assert '"format": 1' in text and "tea-cheaper" in text
+
+
+def test_importing_again_changes_nothing(any_shop: Shop) -> None:
+    assert campaigning.import_(any_shop.rt, FILE, actor="ana").created == ("tea-with-pots", "tea-cheaper")
+    before = stored(any_shop)
+
+    again = campaigning.import_(any_shop.rt, FILE, actor="ana")
+
+    assert again == campaigning.Imported(unchanged=("tea-with-pots", "tea-cheaper"))
+    assert stored(any_shop) == before
+
+
+def test_a_file_changes_what_it_names_and_leaves_the_rest(any_shop: Shop) -> None:
+    campaigning.import_(any_shop.rt, FILE, actor="ana")
+    other = {"format": 1, "campaigns": [DOWN | {"priority": 3}, TEA | {"ref": "new"}]}
+
+    imported = campaigning.import_(any_shop.rt, other, actor="ben")
+
+    assert imported == campaigning.Imported(created=("new",), changed=("tea-cheaper",))
+    found = {one.campaign.ref: (one.version, one.campaign.priority) for one in campaigning.listed(any_shop.rt)}
+    assert found == {"new": (1, 0), "tea-cheaper": (2, 3), "tea-with-pots": (1, 0)}
+    newest = auditing.history(any_shop.rt, limit=2)
+    assert [(one.actor, one.action, one.subject) for one in newest] == [
+        ("ben", "import", "tea-cheaper"),
+        ("ben", "import", "new"),
+    ]
+    assert newest[0].changes == (auditing.Edit(path="priority", before=None, after=3),)
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(any_shop: Shop) -> None:
+    told = campaigning.import_(any_shop.rt, FILE, actor="ana", dry_run=True)
+
+    assert told == campaigning.Imported(created=("tea-with-pots", "tea-cheaper"))
+    assert stored(any_shop) == ([], [], [])
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_one_wrong_campaign_imports_nothing_and_every_error_is_told(any_shop: Shop, dry_run: bool) -> None:
+    campaigning.import_(any_shop.rt, FILE, actor="ana")
+    before = stored(any_shop)
+    wrong = [
+        TEA | {"ref": "new"},
+        DOWN | {"status": "draft"},
+        TEA | {"priority": 1.5, "offer": {"kind": "fixed", "skus": ["tea"], "discount": {"percent": 101}}},
+        TEA | {"ref": "new", "name": "Twice"},
+    ]
+
+    with pytest.raises(CampaignRefused) as refused:
+        campaigning.import_(any_shop.rt, {"format": 1, "campaigns": wrong}, actor="ben", dry_run=dry_run)
+
+    assert refused.value.errors == {
+        "campaigns[1].status": ["cannot become draft: the campaign is live, and it can become ended or paused."],
+        "campaigns[2].priority": ["has to be a whole number from -1000 to 1000, got 1.5."],
+        "campaigns[2].offer.discount.percent": ["has to be a whole number from 0 to 100, got 101."],
+        "campaigns[3].ref": ["is that of campaigns[0] already: each campaign has its own."],
+    }
+    assert stored(any_shop) == before
+
+
+# Races
+
+
+def _save_at_once(shop: Shop, count: int) -> Counter[str]:
+    def save(number: int) -> str:
+        try:
+            campaigning.save(shop.rt, TEA | {"priority": number}, actor=f"m{number}", expected=1)
+        except campaigning.Conflict:
+            return "conflict"
+        return "saved"
+
+    with ThreadPoolExecutor(count) as threads:
+        return Counter(threads.map(save, range(1, count + 1)))
+
+
+def test_of_eight_merchants_at_one_moment_one_saves_and_seven_get_the_difference(any_shop: Shop) -> None:
+    campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)
+
+    assert _save_at_once(any_shop, 8) == {"saved": 1, "conflict": 7}
+
+    (saved,) = campaigning.listed(any_shop.rt)
+    assert (saved.version, f"m{saved.campaign.priority}") == (2, saved.updated_by)
+    assert [one.action for one in auditing.history(any_shop.rt)] == ["edit", "create"]
+    assert switching.switches(any_shop.rt).revision == 2
+
+
+def test_control_without_the_guard_and_the_lock_a_save_is_overwritten(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)
+    monkeypatch.setattr(campaigning, "_agreed", lambda *_: None)
+
+    assert _save_at_once(any_shop, 8) == {"saved": 8}
+
+    assert [one.action for one in auditing.history(any_shop.rt)] == ["edit"] * 8 + ["create"]

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from dataclasses import fields as fields_of
+from functools import reduce
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, post_load, validates_schema
 from marshmallow import fields as ma
 
-from flask_encore.domain import rules
+from flask_encore.domain import pressure, rules
 from flask_encore.domain.campaigns import (
     MAX_NAME,
     MAX_PRIORITY,
@@ -268,11 +269,13 @@ _CAMPAIGN = _Campaign()
 # Reading
 
 
-def campaign_of(definition: object, *, at: str = "") -> Campaign:
+def campaign_of(definition: object, *, at: str = "", linted: bool = False) -> Campaign:
     """The campaign that *definition*, JSON values that anybody may have written, describes.
 
     Args:
         at: Where the definition stands in a file, such as ``campaigns[3]``; paths of errors begin with it.
+        linted: Refuse words that press, see `domain.pressure`: for what a merchant saves, not for what is stored. A
+            longer list in a later release must not take a campaign away that is live.
 
     Raises:
         CampaignRefused: With every error, by its path.
@@ -283,9 +286,34 @@ def campaign_of(definition: object, *, at: str = "") -> Campaign:
     except ValidationError as refusal:
         for path, sentence in _flat(refusal.messages, ""):
             errors.setdefault(path, []).append(sentence)
+    for path, sentence in _pressing(definition) if linted else ():
+        errors.setdefault(path, []).append(sentence)
     if errors:
         raise CampaignRefused({_joined(at, path): told for path, told in errors.items()})
     return campaign
+
+
+def _pressing(definition: object) -> Iterator[tuple[str, str]]:
+    """Words of the copy, and of the text field's label, that press; path and sentence."""
+    for tag, words in _object(definition, "copy").items():
+        for name in ("headline", "body"):
+            yield from _hits(words.get(name) if isinstance(words, Mapping) else None, tag, "copy", tag, name)
+    for tag, label in _object(definition, "offer", "text", "label").items():
+        yield from _hits(label, tag, "offer", "text", "label", tag)
+
+
+def _hits(text: object, tag: object, *path: object) -> Iterator[tuple[str, str]]:
+    # Longer ones are refused for their length: no need to read all of a book.
+    if isinstance(text, str) and isinstance(tag, str) and len(text) <= MAX_BODY:
+        for hit in pressure.hits(text, tag):
+            yield reduce(_joined, map(_step, path)), str(hit)
+
+
+def _object(value: object, *names: str) -> Mapping[Any, Any]:
+    """What stands at *names*, as far as there are objects."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
 
 
 def _flat(messages: Any, path: str) -> Iterator[tuple[str, str]]:

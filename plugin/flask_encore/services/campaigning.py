@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from flask_encore.domain.campaigns import Campaign, CampaignStatus
 from flask_encore.domain.errors import EncoreError
-from flask_encore.services import auditing
+from flask_encore.services import auditing, campaign_doubts, campaign_files
 from flask_encore.services.auditing import Action
 from flask_encore.services.campaign_schema import CampaignRefused, campaign_of, definition_of
 from flask_encore.services.runtime import Runtime, logger
@@ -121,7 +121,7 @@ def save(rt: Runtime, definition: object, *, actor: str, expected: int | None) -
         Conflict: If the stored version is another one, or there is one already; nothing was written.
     """
     auditing.checked_actor(actor)
-    campaign = campaign_of(definition)
+    campaign = campaign_of(definition, linted=True)
     with rt.db.write() as connection:
         switches.lock(connection, rt.account)
         row = campaigns.find(connection, rt.account, campaign.ref)
@@ -198,6 +198,77 @@ def remove(rt: Runtime, ref: str, *, actor: str, expected: int) -> None:
             rt, connection, actor=actor, action=Action.REMOVE, subject=ref, before=row["definition"], after=None
         )
         switches.bump(connection, rt.account)
+
+
+def export(rt: Runtime) -> dict[str, Any]:
+    """Every campaign as one document, by ref; `campaign_files.written` makes its text."""
+    with rt.db.read() as connection:
+        rows = campaigns.all_of(connection, rt.account)
+    return {"format": campaign_files.FORMAT, "campaigns": [row["definition"] for row in rows]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a file did, or would do: refs in its order. Campaigns that it does not name stay as they are."""
+
+    created: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+def import_(rt: Runtime, document: object, *, actor: str, dry_run: bool = False) -> Imported:
+    """Store every campaign of a document, or none. Idempotent: what is stored already is not stored again.
+
+    A file is the merchant's word, as git has it: it replaces what was changed elsewhere, and the audit log keeps that.
+
+    Args:
+        dry_run: Say what it would do, and do nothing.
+
+    Raises:
+        CampaignRefused: With every error of every campaign, by its path in the document; nothing was written.
+    """
+    auditing.checked_actor(actor)
+    found, errors = campaign_files.read(document)
+    if dry_run or errors:
+        with rt.db.read() as connection:
+            return _sorted(found, errors, campaigns.all_of(connection, rt.account))
+    with rt.db.write() as connection:
+        switches.lock(connection, rt.account)
+        rows = campaigns.all_of(connection, rt.account)
+        imported = _sorted(found, errors, rows)
+        known, new = {row["campaign_ref"]: row for row in rows}, {campaign.ref: campaign for _, campaign in found}
+        for ref in imported.created:
+            _add(rt, connection, new[ref], actor=actor, action=Action.IMPORT)
+        for ref in imported.changed:
+            _change(rt, connection, known[ref], new[ref], actor=actor, action=Action.IMPORT)
+    return imported
+
+
+def _sorted(
+    found: Sequence[tuple[str, Campaign]], errors: Mapping[str, list[str]], rows: Sequence[Mapping[Any, Any]]
+) -> Imported:
+    """What importing would do beside the stored *rows*; refuses it when anything is wrong."""
+    wrong = dict(errors)
+    stored = {row["campaign_ref"]: row["definition"] for row in rows}
+    did: dict[str, list[str]] = {"created": [], "changed": [], "unchanged": []}
+    for at, campaign in found:
+        definition = stored.get(campaign.ref)
+        if definition is None:
+            did["created"].append(campaign.ref)
+            continue
+        did["unchanged" if definition == definition_of(campaign) else "changed"].append(campaign.ref)
+        try:
+            status_refusal(CampaignStatus(definition["status"]), campaign.status)
+        except CampaignRefused as refusal:
+            wrong |= {f"{at}.{path}": told for path, told in refusal.errors.items()}
+    if wrong:
+        raise CampaignRefused(wrong)
+    return Imported(**{name: tuple(refs) for name, refs in did.items()})
+
+
+def doubts(rt: Runtime, campaign: Campaign) -> list[str]:
+    """What is not wrong with a campaign but will keep it from selling: one sentence each, none when all is well."""
+    return campaign_doubts.doubts(rt, campaign, [saved.campaign for saved in listed(rt)])
 
 
 def status_refusal(now: CampaignStatus, wanted: CampaignStatus) -> None:

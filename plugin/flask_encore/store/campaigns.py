@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from flask_encore.domain.orders import Product
-from flask_encore.store.catalog import product_of
-from flask_encore.store.models import campaigns, orders, products
+from flask_encore.store.models import campaigns, orders
 
 
 def all_of(connection: sa.Connection, account: str) -> Sequence[Mapping[Any, Any]]:
@@ -80,15 +78,6 @@ def remove(connection: sa.Connection, account: str, ref: str, *, version: int) -
         campaigns.c.account == account, campaigns.c.campaign_ref == ref, campaigns.c.version == version
     )
     return connection.execute(gone).rowcount == 1
-
-
-def named(connection: sa.Connection, skus: Collection[str]) -> dict[str, Product]:
-    """Products that are called so, and variants of what is called so, by sku: one SELECT."""
-    names = sorted(skus)
-    rows = connection.execute(
-        sa.select(products).where(sa.or_(products.c.sku.in_(names), products.c.parent.in_(names)))
-    ).mappings()
-    return {row["sku"]: product_of(row) for row in rows}
 
 
 def currencies(connection: sa.Connection, account: str, *, since: datetime) -> frozenset[str]:
