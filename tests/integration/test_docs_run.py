@@ -14,6 +14,7 @@ from flask import Blueprint, Flask
 from flask_encore import Encore, Money, signals
 from flask_encore.cli import cli
 from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.prices import OfferLine
 from flask_encore.testing import StripeSimulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,10 +34,10 @@ class Bookkeeper:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def add_line(self, order_ref: str, sku: str, quantity: int, amount: Money, *, key: str) -> None:
-        self.calls.append(("add_line", order_ref, sku, quantity, amount, key))
+    def add_line(self, order_ref: str, sku: str, quantity: int, amount: Money, *, key: object, note: str) -> None:
+        self.calls.append(("add_line", order_ref, sku, quantity, amount, key, note))
 
-    def remove_line(self, order_ref: str, *, key: str) -> None:
+    def remove_line(self, order_ref: str, *, key: object) -> None:
         self.calls.append(("remove_line", order_ref, key))
 
     def ship(self, order_ref: str, *, key: str) -> None:
@@ -139,8 +140,8 @@ def test_the_handlers_and_signals_of_the_integration_page_hear_what_it_says(
             encore.upgrade()
             exec(block("docs/integration.md", "order"), world)
             for kind, name in (
-                (EventKind.CHARGE_SUCCEEDED, "add_line"),
-                (EventKind.CHARGE_REFUNDED, "remove_line"),
+                (EventKind.CHARGE_SUCCEEDED, "add_lines"),
+                (EventKind.CHARGE_REFUNDED, "remove_lines"),
                 (EventKind.HOLD_RELEASED, "ship"),
             ):
                 assert encore.runtime.handlers[kind] == [world[name]]
@@ -148,9 +149,12 @@ def test_the_handlers_and_signals_of_the_integration_page_hear_what_it_says(
             signals.charge_succeeded.send(app, event=event(EventKind.CHARGE_SUCCEEDED))
     finally:
         signals.charge_succeeded.disconnect(world["count"])
+    mug, tea = ("ch-1", "MUG-1"), ("ch-1", "TEA-6")
     assert book.calls == [
-        ("add_line", "1043", "MUG-1", 1, Money(1161, "gbp"), "ch-1"),
-        ("remove_line", "1043", "ch-1"),
+        ("add_line", "1043", "MUG-1", 1, Money(1161, "gbp"), mug, "For Ada"),
+        ("add_line", "1043", "TEA-6", 1, Money(255, "gbp"), tea, "For Ada"),
+        ("remove_line", "1043", mug),
+        ("remove_line", "1043", tea),
         ("ship", "1043", "ch-1"),
     ]
 
@@ -173,11 +177,21 @@ def event(kind: EventKind) -> ChargeEvent:
         order_ref="1043",
         charge_ref="ch-1",
         sku="MUG-1",
-        title="Stoneware mug",
+        title="Stoneware mug + Assam, loose",
         quantity=1,
-        amount=Money(1161, "gbp"),
+        amount=Money(1416, "gbp"),
         payment_intent_ref="pi_1",
         occurred_at=datetime(2026, 3, 2, 14, 3, tzinfo=UTC),
         undo_until=None,
         detail="",
+        lines=(
+            offer_line("MUG-1", "Stoneware mug", 1290, 129),
+            offer_line("TEA-6", "Assam, loose", 255, 0),
+        ),
+        shipping=Money(0, "gbp"),
+        text="For Ada",
     )
+
+
+def offer_line(sku: str, title: str, item: int, discount: int) -> OfferLine:
+    return OfferLine(sku=sku, title=title, quantity=1, item=Money(item, "gbp"), discount=Money(discount, "gbp"))

@@ -57,6 +57,12 @@ def test_a_message_says_what_was_sold_for_how_much_and_until_when_to_hold_it(any
         "occurred_at": "2026-03-02T14:03:00+00:00",
         "undo_until": "2026-03-02T14:33:00+00:00",
         "detail": "",
+        "lines": [{"sku": "mug", "title": "Enamel mug", "quantity": 1, "item": 1290, "discount": 129, "ships": True}],
+        "shipping_minor": 0,
+        "tax_minor": None,
+        "tax_included": True,
+        "text": "",
+        "campaign_ref": "built-in",
     }
 
 

@@ -1,4 +1,4 @@
-"""A charge: the money side of one accepted offer, and the only table of what may follow what.
+"""A charge: the money side of one accepted offer, and the only tables of what may follow what.
 
 The same rule stands in the database: `store.models` builds its CHECK from `ChargeStatus`, and `services.settling`
 builds the guard of its single UPDATE from `NEXT`.
@@ -51,6 +51,13 @@ NEXT: dict[ChargeStatus, frozenset[ChargeStatus]] = {
     _S.DISPUTED: frozenset(),
 }
 
+#: The same for an offer that costs nothing. There is no bank to wait for and no money to come back, so nothing lies
+#: between the claim and the line, or between the line and its undo. A charge that costs something never reads this one.
+FREE: dict[ChargeStatus, frozenset[ChargeStatus]] = dict.fromkeys(_S, frozenset[ChargeStatus]()) | {
+    _S.CLAIMED: frozenset({_S.SUCCEEDED, _S.CANCELED}),
+    _S.SUCCEEDED: frozenset({_S.REFUNDED}),
+}
+
 #: Money moved and was not given back: a second success is a duplicate, a first one after `CANCELED` is an alarm.
 PAID = frozenset({_S.SUCCEEDED, _S.REFUNDING, _S.REFUNDED, _S.DISPUTED})
 
@@ -58,9 +65,10 @@ PAID = frozenset({_S.SUCCEEDED, _S.REFUNDING, _S.REFUNDED, _S.DISPUTED})
 SETTLED = frozenset({_S.SUCCEEDED, _S.CANCELED, _S.REFUNDED, _S.DISPUTED})
 
 
-def sources(status: ChargeStatus) -> frozenset[ChargeStatus]:
-    """Every status from which `NEXT` allows a move to *status*: the guard of settle's UPDATE."""
-    return frozenset(current for current, allowed in NEXT.items() if status in allowed)
+def sources(status: ChargeStatus, *, free: bool = False) -> frozenset[ChargeStatus]:
+    """Every status from which `NEXT`, or `FREE`, allows a move to *status*: the guard of settle's UPDATE."""
+    table = FREE if free else NEXT
+    return frozenset(current for current, allowed in table.items() if status in allowed)
 
 
 class Verdict(StrEnum):
@@ -102,7 +110,10 @@ class Charge:
         undo_until: Until when the shopper may undo, which is when the fulfilment hold ends; set by success.
         hold_released_at: When the merchant was told to fulfil.
         quarantine_reason: Why nothing automatic touches this charge any more; empty when all is well.
-        snapshot: What the shopper was shown (title, price block, card, locale), for fragments and evidence.
+        snapshot: What the shopper was shown and chose (title, lines, price block, card, locale), for fragments and
+            evidence. `agreements` reads it.
+        second_sku: The other product of a bundle; of each there are *quantity* pieces.
+        campaign_ref: Whose offer it was; ``None`` in charges of releases without campaigns.
     """
 
     id: str
@@ -129,13 +140,30 @@ class Charge:
     quarantine_reason: str
     updated_at: datetime
     snapshot: dict[str, Any]
+    second_sku: str | None = None
+    campaign_ref: str | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is charged: then there is no PaymentIntent and no call to Stripe."""
+        return self.amount.minor_units == 0
+
+    @property
+    def skus(self) -> tuple[str, ...]:
+        """Every product it sells."""
+        return (self.sku,) if self.second_sku is None else (self.sku, self.second_sku)
+
+    @property
+    def reserved(self) -> int:
+        """Units of each product that were taken from stock for it: none of a service, which has no stock to count."""
+        return 0 if self.snapshot.get("kind") == "service" else self.quantity
 
     def to(self, status: ChargeStatus) -> Charge:
         """Move to *status*.
 
         Raises:
-            IllegalTransition: If ``NEXT`` forbids the move.
+            IllegalTransition: If ``NEXT``, or ``FREE`` where nothing is charged, forbids the move.
         """
-        if status not in NEXT[self.status]:
+        if status not in (FREE if self.is_free else NEXT)[self.status]:
             raise IllegalTransition(f"charge {self.id}: {self.status} -> {status}")
         return replace(self, status=status)

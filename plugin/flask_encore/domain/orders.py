@@ -46,11 +46,16 @@ def checked_ref(name: str, value: object) -> str:
     return value
 
 
+def plain(text: str) -> str:
+    """*text* with a space for every character that would hide or reorder what stands around it."""
+    return _CONTROL.sub(" ", text)
+
+
 def checked_title(value: object) -> str:
     """*value* as text a shopper may see: control and direction-override characters removed, length limited."""
     if not isinstance(value, str):
         raise InvalidInput(f"title has to be a string, got {value!r}.")
-    title = _CONTROL.sub(" ", value).strip()
+    title = plain(value).strip()
     if not title:
         raise InvalidInput("title is empty.")
     return title[:MAX_TITLE]

@@ -39,15 +39,13 @@ _UPSERT = _INSERT.on_conflict_do_update(
     | {"updated_at": _INSERT.excluded.updated_at},
 )
 
-_RESERVE = (
-    sa.update(products)
-    .where(
-        products.c.sku == sa.bindparam("of_sku"),
-        products.c.active,
-        sa.or_(products.c.stock.is_(None), products.c.stock >= sa.bindparam("units")),
-    )
-    .values(stock=products.c.stock - sa.bindparam("units"))
+_AVAILABLE = (
+    products.c.sku == sa.bindparam("of_sku"),
+    products.c.active,
+    sa.or_(products.c.stock.is_(None), products.c.stock >= sa.bindparam("units")),
 )
+_THERE = sa.select(products.c.sku).where(*_AVAILABLE)
+_RESERVE = sa.update(products).where(*_AVAILABLE).values(stock=products.c.stock - sa.bindparam("units"))
 _RELEASE = (
     sa.update(products)
     .where(products.c.sku == sa.bindparam("of_sku"))
@@ -73,7 +71,8 @@ def upsert(connection: sa.Connection, rows: Iterable[Product], *, now: datetime)
             "was_minor": product.was.minor_units if product.was else None,
             "updated_at": now,
         }
-        for product in rows
+        # Sorted, as bundles are reserved: a writer of many products must not wait for one that waits for it.
+        for product in sorted(rows, key=lambda product: product.sku)
     ]
     for start in range(0, len(values), BATCH):
         connection.execute(_UPSERT, values[start : start + BATCH])
@@ -100,6 +99,25 @@ def assortment(connection: sa.Connection, *, kept: KeptRates) -> Assortment:
 def count(connection: sa.Connection) -> int:
     """How many products there are."""
     return connection.execute(sa.select(sa.func.count()).select_from(products)).scalar_one()
+
+
+def reserve_all(connection: sa.Connection, skus: Iterable[str], quantity: int) -> bool:
+    """Take *quantity* units of each, or answer False: then roll back, for some may have been taken.
+
+    In the order of their names, whoever asks: two bundles of the same products cannot wait for each other.
+    """
+    return all(reserve(connection, sku, quantity) for sku in sorted(skus))
+
+
+def release_all(connection: sa.Connection, skus: Iterable[str], quantity: int) -> None:
+    """Give *quantity* units of each back, in the order `reserve_all` takes them."""
+    for sku in sorted(skus):
+        release(connection, sku, quantity)
+
+
+def is_there(connection: sa.Connection, skus: Iterable[str], quantity: int) -> bool:
+    """Whether *quantity* units of each could be taken now."""
+    return all(connection.execute(_THERE, {"of_sku": sku, "units": quantity}).first() for sku in skus)
 
 
 def reserve(connection: sa.Connection, sku: str, quantity: int) -> bool:

@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningInsert
 
+from flask_encore.domain.agreements import taken
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome
 from flask_encore.domain.ports import GatewayEvent
-from flask_encore.store.models import Instant, charges, decisions, events, orders
+from flask_encore.store.models import Instant, charges, decisions, events, orders, switches
 
 _CLAIM_COLUMNS: dict[str, Any] = {
     "id": decisions.c.id,
@@ -36,6 +38,8 @@ _CLAIM_COLUMNS: dict[str, Any] = {
     "failure_code": sa.literal("", sa.String),
     "consent_version": sa.bindparam("consent_version", type_=sa.String),
     "snapshot": decisions.c.snapshot,
+    "campaign_ref": decisions.c.campaign_ref,
+    "second_sku": decisions.c.second_sku,
     "accepted_at": sa.bindparam("now", type_=Instant),
     "expires_at": sa.bindparam("expires_at", type_=Instant),
     "quarantine_reason": sa.literal("", sa.String),
@@ -46,30 +50,48 @@ _CLAIM_COLUMNS: dict[str, Any] = {
     "updated_at": sa.bindparam("now", type_=Instant),
 }
 
-#: The claim copies amount, currency, customer and card from our own rows: nothing the browser sent is in it.
-_CLAIM = (
-    insert(charges)
-    .from_select(
-        list(_CLAIM_COLUMNS),
-        sa.select(*(column.label(f"v_{name}") for name, column in _CLAIM_COLUMNS.items()))
-        .select_from(
-            decisions.join(
-                orders,
-                sa.and_(orders.c.account == decisions.c.account, orders.c.order_ref == decisions.c.order_ref),
+#: What a choice other than the default brings along: read from the same decision, whose snapshot never changes.
+_TAKEN: dict[str, Any] = {
+    "sku": sa.bindparam("sku", type_=sa.String),
+    "second_sku": sa.bindparam("second_sku", type_=sa.String),
+    "quantity": sa.bindparam("quantity", type_=sa.Integer),
+    "amount_minor": sa.bindparam("amount_minor", type_=sa.BigInteger),
+    "snapshot": sa.bindparam("snapshot", type_=sa.JSON),
+}
+
+
+def _claim_statement(columns: Mapping[str, Any]) -> ReturningInsert[Any]:
+    """INSERT … SELECT of the one charge of an offer that may be accepted now. Declined, expired, claimed: no row."""
+    switched_off = sa.exists().where(switches.c.account == decisions.c.account, switches.c.off)
+    return (
+        insert(charges)
+        .from_select(
+            list(columns),
+            sa.select(*(column.label(f"v_{name}") for name, column in columns.items()))
+            .select_from(
+                decisions.join(
+                    orders,
+                    sa.and_(orders.c.account == decisions.c.account, orders.c.order_ref == decisions.c.order_ref),
+                )
             )
+            .where(
+                decisions.c.id == sa.bindparam("of_id"),
+                decisions.c.account == sa.bindparam("of_account"),
+                decisions.c.outcome == Outcome.OFFERED.value,
+                decisions.c.declined_at.is_(None),
+                decisions.c.expires_at > sa.bindparam("now", type_=Instant),
+                orders.c.ineligible_reason == "",
+                ~switched_off,
+            ),
         )
-        .where(
-            decisions.c.id == sa.bindparam("of_id"),
-            decisions.c.account == sa.bindparam("of_account"),
-            decisions.c.outcome == Outcome.OFFERED.value,
-            decisions.c.declined_at.is_(None),
-            decisions.c.expires_at > sa.bindparam("now", type_=Instant),
-            orders.c.ineligible_reason == "",
-        ),
+        .on_conflict_do_nothing()
+        .returning(*charges.c)
     )
-    .on_conflict_do_nothing()
-    .returning(*charges.c)
-)
+
+
+#: The claim copies amount, currency, customer and card from our own rows: nothing the browser sent is in it.
+_CLAIM = _claim_statement(_CLAIM_COLUMNS)
+_CLAIM_TAKEN = _claim_statement(_CLAIM_COLUMNS | _TAKEN)
 
 _BY_ID = sa.select(charges).where(charges.c.id == sa.bindparam("of_id"))
 _BY_INTENT = sa.select(
@@ -90,25 +112,35 @@ def claim(
     consent_version: str,
     lease_token: str,
     lease_until: datetime,
+    snapshot: Mapping[str, Any] | None = None,
 ) -> Charge | None:
-    """Turn an open offer into its one charge. ``None``: accepted before, declined, expired, or not an offer."""
-    row = (
-        connection.execute(
-            _CLAIM,
-            {
-                "of_id": offer_id,
-                "of_account": account,
-                "now": now,
-                "expires_at": expires_at,
-                "consent_version": consent_version,
-                "lease_token": lease_token,
-                "lease_until": lease_until,
-            },
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else charge_of(row)
+    """Turn an open offer into its one charge. ``None``: accepted before, declined, expired, or not an offer.
+
+    Args:
+        snapshot: What was taken, as `agreements.taken` makes it of the offer's own; ``None`` for the default choice.
+
+    Raises:
+        ChoiceGone: If the default choice cannot be taken.
+        TextRefused: If the offer asks for a text that is not there. Both: roll back.
+    """
+    values: dict[str, Any] = {
+        "of_id": offer_id,
+        "of_account": account,
+        "now": now,
+        "expires_at": expires_at,
+        "consent_version": consent_version,
+        "lease_token": lease_token,
+        "lease_until": lease_until,
+    }
+    if snapshot is not None:
+        values |= {name: snapshot[name] for name in ("sku", "second_sku", "quantity")}
+        values |= {"amount_minor": snapshot["total"], "snapshot": snapshot}
+    row = connection.execute(_CLAIM if snapshot is None else _CLAIM_TAKEN, values).mappings().first()
+    if row is None:
+        return None
+    if snapshot is None:
+        taken(row["snapshot"])
+    return charge_of(row)
 
 
 def find(connection: sa.Connection, id: str) -> Charge | None:
@@ -314,7 +346,10 @@ def charge_of(row: Mapping[Any, Any]) -> Charge:
         hold_released_at=row["hold_released_at"],
         quarantine_reason=row["quarantine_reason"],
         updated_at=row["updated_at"],
-        snapshot=row["snapshot"],
+        # Of the choices one was taken; the decision keeps the others.
+        snapshot={name: value for name, value in row["snapshot"].items() if name != "choices"},
+        second_sku=row["second_sku"],
+        campaign_ref=row["campaign_ref"],
     )
 
 
@@ -334,3 +369,37 @@ def release_hold(
         )
         .values(hold_released_at=now, next_run_at=next_run_at, lease_token=None, lease_until=None, updated_at=now),
     )
+
+
+#: A charge in one of these has given its units and its money back to the campaign's budget.
+_GIVEN_BACK = [ChargeStatus.CANCELED.value, ChargeStatus.REFUNDED.value]
+
+
+def sold(
+    connection: sa.Connection, *, account: str, campaign_refs: Collection[str]
+) -> dict[str, tuple[int, dict[str, int]]]:
+    """What campaigns have sold, or are about to: by ref the units, and minor units by currency; (0, {}) for nothing.
+
+    One SELECT. A unit of a bundle is both its products.
+    """
+    if not campaign_refs:
+        return {}
+    rows = connection.execute(
+        sa.select(
+            charges.c.campaign_ref,
+            charges.c.currency,
+            sa.func.sum(charges.c.quantity),
+            sa.func.sum(charges.c.amount_minor),
+        )
+        .where(
+            charges.c.account == account,
+            charges.c.campaign_ref.in_(sorted(campaign_refs)),
+            charges.c.status.not_in(_GIVEN_BACK),
+        )
+        .group_by(charges.c.campaign_ref, charges.c.currency)
+    )
+    found: dict[str, tuple[int, dict[str, int]]] = {ref: (0, {}) for ref in campaign_refs}
+    for ref, currency, units, minor in rows:
+        before, money = found[ref]
+        found[ref] = (before + int(units), money | {currency: int(minor)})
+    return found

@@ -26,7 +26,8 @@ class Page:
 
     Attributes:
         order: Row of ``encore_orders``.
-        steps: (row of ``encore_decisions``, its charge) of every decision about the order, oldest first.
+        steps: (row of ``encore_decisions``, its charge) of every decision about the order, oldest first; the row also
+            says ``switched_off``, whether the kill switch is on.
         products: What a decision may need of the catalogue, as it stands; empty when the page's first is made already.
         looked_up: The skus and parents *products* was looked up by; another one is not there only if it is among them.
         off: The kill switch; *shadow* is shadow mode.
@@ -105,7 +106,10 @@ def page(connection: sa.Connection, order_ref: str, *, account: str, placement: 
     return Page(
         order=order,
         steps=tuple(
-            (_strip(row, "d"), charge_of(_strip(row, "c")) if row["c_id"] else None)
+            (
+                _strip(row, "d") | {"switched_off": bool(switch["off"])},
+                charge_of(_strip(row, "c")) if row["c_id"] else None,
+            )
             for row in sorted(steps.values(), key=lambda row: (row["d_decided_at"], row["d_placement"], row["d_step"]))
         ),
         products=tuple(product_of(_strip(row, "p")) for row in found.values()),
@@ -125,6 +129,7 @@ _INSERT = insert(decisions).on_conflict_do_nothing().returning(decisions.c.id)
 _OFFER = (
     sa.select(*(column.label(f"d_{column.name}") for column in decisions.c))
     .add_columns(*(column.label(f"c_{column.name}") for column in charges.c))
+    .add_columns(sa.exists().where(switches.c.account == decisions.c.account, switches.c.off).label("switched_off"))
     .select_from(decisions.outerjoin(charges, charges.c.id == decisions.c.id))
     .where(decisions.c.id == sa.bindparam("id"), decisions.c.account == sa.bindparam("account"))
 )
@@ -142,12 +147,16 @@ def replace_provisional(connection: sa.Connection, id: str, values: Mapping[Any,
 
 
 def offer(connection: sa.Connection, id: str, *, account: str) -> tuple[Mapping[Any, Any], Charge | None] | None:
-    """The decision that made the offer *id*, and its charge; ``None`` when there is no such offer."""
+    """The decision that made the offer *id*, and its charge; ``None`` when there is no such offer.
+
+    The decision also says, as ``switched_off``, whether the shop's kill switch is on.
+    """
     row = connection.execute(_OFFER, {"id": id, "account": account}).mappings().first()
     if row is None:
         return None
     charge = _strip(row, "c")
-    return _strip(row, "d"), charge_of(charge) if charge["id"] else None
+    decision = _strip(row, "d") | {"switched_off": bool(row["switched_off"])}
+    return decision, charge_of(charge) if charge["id"] else None
 
 
 #: Impressions that teach: 20,000 meet the truth within half a percent, and each brings the log of its candidates.
@@ -231,3 +240,28 @@ def decline(connection: sa.Connection, id: str, *, at: datetime) -> bool:
     no wherever an offer's status is read.
     """
     return connection.execute(_DECLINE, {"of_id": id, "at": at}).rowcount == 1
+
+
+_length = sa.type_coerce(decisions.c.expires_at, sa.BigInteger) - sa.type_coerce(decisions.c.decided_at, sa.BigInteger)
+_EXTEND = (
+    sa.update(decisions)
+    .where(
+        decisions.c.id == sa.bindparam("of_id"),
+        decisions.c.account == sa.bindparam("of_account"),
+        decisions.c.outcome == Outcome.OFFERED.value,
+        decisions.c.snapshot["timer"].as_boolean().is_(True),
+        decisions.c.extended_at.is_(None),
+        decisions.c.declined_at.is_(None),
+        decisions.c.expires_at > sa.bindparam("now", type_=Instant),
+        ~sa.exists().where(charges.c.id == decisions.c.id),
+    )
+    .values(
+        expires_at=sa.type_coerce(decisions.c.expires_at, sa.BigInteger) + _length,
+        extended_at=sa.bindparam("now", type_=Instant),
+    )
+)
+
+
+def extend(connection: sa.Connection, id: str, *, account: str, now: datetime) -> bool:
+    """Add a timer's whole length to it, once. False: it has none, is over, was extended, or the offer is answered."""
+    return connection.execute(_EXTEND, {"of_id": id, "of_account": account, "now": now}).rowcount == 1

@@ -32,6 +32,9 @@ _REFS = 1_000
 #: the fifty-first would add is nothing.
 NEWEST_ORDERS = 50
 
+#: Kinds of offer that sell more of what the order holds anyway.
+_MORE_OF_IT = ["buy_get", "more"]
+
 #: And so many lines of them at most: a wholesaler's fifty orders must not hold up a checkout.
 NEWEST_LINES = 2_000
 
@@ -51,9 +54,16 @@ _BOUGHT = (
     sa.select(*_ORDERED, history_lines.c.sku.label("sku"))
     .select_from(_NEWEST.join(history_lines, history_lines.c.order_ref == _NEWEST.c.order_ref))
     .union(
-        sa.select(*_ORDERED, charges.c.sku.label("sku"))
-        .select_from(_NEWEST.join(charges, charges.c.order_ref == _NEWEST.c.order_ref))
-        .where(charges.c.account == sa.bindparam("account"), charges.c.status == ChargeStatus.SUCCEEDED.value)
+        *(
+            sa.select(*_ORDERED, sku.label("sku"))
+            .select_from(_NEWEST.join(charges, charges.c.order_ref == _NEWEST.c.order_ref))
+            .where(
+                charges.c.account == sa.bindparam("account"),
+                charges.c.status == ChargeStatus.SUCCEEDED.value,
+                sku.is_not(None),
+            )
+            for sku in (charges.c.sku, charges.c.second_sku)
+        )
     )
     .order_by(sa.desc("at").nulls_last(), sa.desc("order_ref"), sa.desc("sku"))
     .limit(NEWEST_LINES)
@@ -95,10 +105,13 @@ def training_lines(
 
     With *recorded_since*, those of the orders alone that *account* was paid and Encore was told of since then.
     """
+    # Of what was bought anyway, more was sold: the line stands for the purchase that nobody prompted.
+    more_of_it = sa.func.coalesce(charges.c.snapshot["kind"].as_string(), "").in_(_MORE_OF_IT)
     sold_by_offer = sa.exists().where(
         charges.c.order_ref == history_lines.c.order_ref,
-        charges.c.sku == history_lines.c.sku,
+        sa.or_(charges.c.sku == history_lines.c.sku, charges.c.second_sku == history_lines.c.sku),
         charges.c.charged_at.is_not(None),
+        ~more_of_it,
     )
     statement = sa.select(
         history_lines.c.order_ref,
@@ -131,12 +144,16 @@ def bought_before(connection: sa.Connection, customer_ref: str | None, *, accoun
 
 def sold_and_kept(connection: sa.Connection, *, account: str) -> dict[str, tuple[int, int]]:
     """By SKU, how often offers sold it, and how often it was kept: not undone, refunded, disputed or about to be."""
-    kept = sa.case((charges.c.status == ChargeStatus.SUCCEEDED.value, 1), else_=0)
-    rows = connection.execute(
-        sa.select(charges.c.sku, sa.func.count(), sa.func.sum(kept))
-        .where(charges.c.account == account, charges.c.charged_at.is_not(None))
-        .group_by(charges.c.sku)
-    )
+    kept = sa.case((charges.c.status == ChargeStatus.SUCCEEDED.value, 1), else_=0).label("kept")
+    each = sa.union_all(
+        *(
+            sa.select(sku.label("sku"), kept).where(
+                charges.c.account == account, charges.c.charged_at.is_not(None), sku.is_not(None)
+            )
+            for sku in (charges.c.sku, charges.c.second_sku)
+        )
+    ).subquery("each")
+    rows = connection.execute(sa.select(each.c.sku, sa.func.count(), sa.func.sum(each.c.kept)).group_by(each.c.sku))
     return {sku: (sold, int(kept)) for sku, sold, kept in rows}
 
 

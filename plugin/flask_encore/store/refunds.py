@@ -90,6 +90,15 @@ def record(
         )
 
 
+def succeed(connection: sa.Connection, charge_id: str, seq: int, *, now: datetime) -> None:
+    """Write that the request *seq* is fulfilled without Stripe; only one of nothing can be."""
+    connection.execute(
+        sa.update(refunds)
+        .where(refunds.c.charge_id == charge_id, refunds.c.seq == seq, refunds.c.amount_minor == 0)
+        .values(status="succeeded", settled_at=now)
+    )
+
+
 def fail(connection: sa.Connection, charge_id: str, seq: int, *, now: datetime) -> None:
     """Write that the request *seq*, which has no answer yet, will not happen."""
     connection.execute(
