@@ -26,7 +26,8 @@ _SPENT = (
     .group_by(history_lines.c.currency)
 )
 _PRODUCTS = (
-    sa.select(sa.distinct(history_lines.c.sku).label("sku"), products.c.category)
+    sa.select(history_lines.c.sku, products.c.category)
+    .distinct()
     .select_from(history_lines.outerjoin(products, products.c.sku == history_lines.c.sku))
     .where(
         history_lines.c.customer_ref == sa.bindparam("customer_ref"),
