@@ -68,6 +68,7 @@ def test_a_region_may_have_sentences_of_its_own(folder: Path) -> None:
     said = {locale: mine.phrases_for(locale)("price.discount", percent="5 %") for locale in ("de-AT", "de-DE", "de")}
     assert said == {"de-AT": "Nachlass (5 %)", "de-DE": "Rabatt (5 %)", "de": "Rabatt (5 %)"}
     assert mine.phrases_for("de-AT").language == "de-AT"
+    assert mine.phrases_for("de-Latn-AT").language == "de-AT"
 
 
 def test_a_script_is_found_from_the_region_that_writes_it(folder: Path) -> None:
@@ -310,6 +311,12 @@ def test_a_file_that_is_no_catalogue_is_refused_by_its_name(folder: Path, text: 
     path = folder / "fi.po"
     path.write_text(text, encoding="utf-8")
     assert all(problem.startswith(f"{path}: ") for problem in problems(folder))
+
+
+def test_a_line_that_belongs_to_nothing_is_refused_in_a_catalogue_that_is_whole_without_it(folder: Path) -> None:
+    path = drop(folder, "fi", ('msgid "price.item"', 'msgsrt "typo"\nmsgid "price.item"'))
+    [problem] = problems(folder)
+    assert problem.startswith(f"{path}: is not a .po file (PoFileError: ")
 
 
 def test_a_pipe_that_nobody_fills_does_not_keep_the_app_waiting(folder: Path) -> None:
