@@ -243,7 +243,10 @@ def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bo
 def _in_order(situation: Situation, *, follow_up: str | None, exhaustive: bool) -> Sequence[Listed]:
     if follow_up is not None:
         found = situation.book.find(follow_up)
-        return [] if found is None else [found]
+        if found is None:
+            return []
+        situation.shelf(_needed(situation, found))  # all at once, before its rule asks for some of it
+        return [found]
     live: Sequence[Listed] = situation.book.live
     if live and not exhaustive:
         live = situation.book.could_apply(situation.facts)
@@ -330,9 +333,10 @@ def _spent(situation: Situation, campaign: Campaign) -> str:
 def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[dict[str, Any]]]:
     """One of the campaign's alternatives, with its propensity; and all of them with what refused each."""
     rt, kind = situation.rt, listed.campaign.offer
-    recommended = [candidate.sku for candidate in situation.candidates] if isinstance(kind, Complementary) else []
-    shelved = situation.shelf([*situation.skus, *skus_of(kind), *recommended])
-    parents = {product.parent for sku in recommended if (product := shelved.product(sku)) and product.parent}
+    shelved = situation.shelf(_needed(situation, listed))
+    recommended = [shelved.product(candidate.sku) for candidate in situation.candidates]
+    siblings = isinstance(kind, Complementary)
+    parents = {product.parent for product in recommended if siblings and product is not None and product.parent}
     found = alternatives(
         kind,
         candidates=situation.candidates,
@@ -362,6 +366,14 @@ def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[di
         log[place] |= _weighed(offers[i], pick, i)
     picked = found[passed[pick.position]]
     return Chosen(listed=listed, alternative=picked, propensity=pick.propensities[pick.position]), log
+
+
+def _needed(situation: Situation, listed: Listed) -> list[str]:
+    """Products that pricing a campaign's offer looks at, but for the siblings of variants."""
+    kind = listed.campaign.offer
+    recommended = [candidate.sku for candidate in situation.candidates] if isinstance(kind, Complementary) else []
+    before = [sku for sku, _ in situation.shown]
+    return [*situation.skus, *skus_of(kind), *recommended, *before]
 
 
 def _eligible(alternative: Alternative, total: Money) -> Eligible:
