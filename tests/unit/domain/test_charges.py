@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
-from flask_encore.domain.charges import NEXT, PAID, SETTLED, Charge, ChargeStatus, Verdict, judge, sources
+from flask_encore.domain.charges import FREE, NEXT, PAID, SETTLED, Charge, ChargeStatus, Verdict, judge, sources
 from flask_encore.domain.errors import IllegalTransition
 from flask_encore.domain.money import Money
 
@@ -69,14 +70,14 @@ def cell(table: dict[str, str], current: str, other: str) -> str:
     return table[current].split()[ORDER.index(other)]
 
 
-def a_charge(status: str) -> Charge:
+def a_charge(status: str, *, minor_units: int = 1161) -> Charge:
     return Charge(
         id="offer-1",
         account="",
         order_ref="1042",
         sku="POT-1",
         quantity=1,
-        amount=Money(1161, "gbp"),
+        amount=Money(minor_units, "gbp"),
         customer_ref="cus_3",
         payment_method_ref="pm_5",
         payment_method_type="card",
@@ -155,3 +156,32 @@ def test_from_every_unfinished_status_there_is_a_way_to_the_end() -> None:
         while (grown := reached.union(*(NEXT[status] for status in reached))) != reached:
             reached = grown
         assert reached & SETTLED
+
+
+#: All a charge of nothing may do.
+FREE_MOVES = {("claimed", "succeeded"), ("claimed", "canceled"), ("succeeded", "refunded")}
+
+
+@pytest.mark.parametrize(("current", "status"), PAIRS)
+def test_a_free_charge_moves_along_three_ways_and_no_other(current: str, status: str) -> None:
+    charge = a_charge(current, minor_units=0)
+    if (current, status) in FREE_MOVES:
+        assert charge.to(ChargeStatus(status)).status.value == status
+    else:
+        with pytest.raises(IllegalTransition, match=f"charge offer-1: {current} -> {status}"):
+            charge.to(ChargeStatus(status))
+    assert (ChargeStatus(current) in sources(ChargeStatus(status), free=True)) is ((current, status) in FREE_MOVES)
+
+
+def test_a_charge_that_costs_something_never_succeeds_straight_from_its_claim() -> None:
+    assert set(FREE) == set(ChargeStatus)
+    assert [minor for minor in (0, 1, 1161) if a_charge("claimed", minor_units=minor).is_free] == [0]
+    with pytest.raises(IllegalTransition):
+        a_charge("claimed", minor_units=1).to(ChargeStatus.SUCCEEDED)
+
+
+def test_a_bundle_takes_both_products_from_stock_and_a_service_none() -> None:
+    charge = replace(a_charge("claimed"), quantity=2, second_sku="TEA-1")
+    assert (charge.skus, charge.reserved) == (("POT-1", "TEA-1"), 2)
+    service = replace(charge, second_sku=None, snapshot={"kind": "service"})
+    assert (service.skus, service.reserved) == (("POT-1",), 0)
