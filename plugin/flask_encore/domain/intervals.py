@@ -68,7 +68,7 @@ def quantile(share: float) -> float:
 def fixed(value: float, variance: float, *, alpha: float = ALPHA) -> Interval:
     """The fixed-horizon interval of an estimate: it misses the truth with probability *alpha*, looked at **once**.
 
-    Looked at every day it misses far more often: in the tests, 40 % of experiments in which nothing differs show a
+    Looked at every day it misses far more often: of simulated experiments in which nothing differs, 23 % show a
     "difference" on one of a hundred days.
 
     Args:

@@ -12,7 +12,7 @@ from flask_encore.domain.intervals import Interval, orders_needed
 
 
 def published(orders: int, rho: float, alpha: float) -> float:
-    """Half the width in standard errors as the paper writes it (2024, theorem 2.2), with its sigma hat set to 1."""
+    """Half the width in standard errors as the paper of 2024 writes it, its estimated deviation set to 1."""
     t, square = orders, rho * rho
     half = math.sqrt(2 * (t * square + 1) / (t * t * square) * math.log(math.sqrt(t * square + 1) / alpha))
     return half * math.sqrt(t)

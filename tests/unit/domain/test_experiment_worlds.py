@@ -1,7 +1,7 @@
 """Experiments of which the truth is known, many times over: do the intervals, the power and the alarms hold?
 
 Each claim stands beside a control: the tempting shortcut, in the same worlds, that does break the promise. All worlds
-are seeded. The numbers of a hundred times as many worlds are in docs/statistics.md.
+are seeded. The numbers of ten to twenty times as many worlds are in docs/statistics.md.
 """
 
 from __future__ import annotations
