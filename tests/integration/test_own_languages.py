@@ -38,7 +38,7 @@ def test_a_shop_speaks_its_own_language_on_the_page_and_in_every_answer(make_sho
 
     page = shop.page().text
     assert 'lang="fi" dir="ltr"' in page
-    assert ">Vielä jotain?</h2>" in page
+    assert "Vielä jotain?</" in page
     assert ">Osta nyt · 11,61\u00a0£</button>" in page
     answer = shop.post(shop.token(), "decline", **{"X-Encore-Fragment": "1", "Accept": "text/html"})
     assert "Selvä, mitään ei lisätty." in answer.text
