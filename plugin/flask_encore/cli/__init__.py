@@ -12,15 +12,15 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from flask_encore.cli.campaigns import campaigns
+from flask_encore.cli.switch import switch
+from flask_encore.cli.terminal import Sentences, runtime
 from flask_encore.config import EXTENSION
 from flask_encore.domain.acceptance import AcceptanceReport
-from flask_encore.domain.errors import EncoreError
 from flask_encore.services import doctoring, learning, recovering, stocking, training
 from flask_encore.services.csv_files import Problems
-from flask_encore.services.runtime import Runtime
 from flask_encore.services.working import Worker, work_once
 from flask_encore.store import migrations
-from flask_encore.store.database import StoreError
 
 #: Steps of a progress bar; finer than any terminal.
 _STEPS = 1_000
@@ -30,24 +30,13 @@ _FORCE = " The one before stays. To put it live all the same: flask encore train
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
-class _Sentences(click.Group):
-    """Says what went wrong, and the fix, in a sentence instead of a traceback."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except EncoreError as error:
-            raise click.ClickException(str(error)) from error
-        except StoreError as error:
-            raise click.ClickException(
-                f"The database did not do it ({type(error).__name__}: {str(error).splitlines()[0]}). "
-                "Are the tables there? Run: flask encore db upgrade"
-            ) from error
-
-
-@click.group(cls=_Sentences)
+@click.group(cls=Sentences)
 def cli() -> None:
-    """Post-purchase offers: data, training, the sweeper, and a check of the whole installation."""
+    """Post-purchase offers: campaigns, data, training, the sweeper, and a check of the whole installation."""
+
+
+cli.add_command(campaigns)
+cli.add_command(switch)
 
 
 @cli.group()
@@ -59,7 +48,7 @@ def db() -> None:
 @with_appcontext
 def db_upgrade() -> None:
     """Create or migrate Encore's tables. Safe to run again."""
-    rt = _runtime()
+    rt = runtime()
     migrations.upgrade(rt.db.engine)
     click.echo(f"Encore's tables are at revision {migrations.current(rt.db.engine)}.")
 
@@ -68,7 +57,7 @@ def db_upgrade() -> None:
 @with_appcontext
 def db_current() -> None:
     """Show the revision of the tables, and the newest one."""
-    rt = _runtime()
+    rt = runtime()
     click.echo(f"at {migrations.current(rt.db.engine) or 'nothing'}, newest is {migrations.head()}")
 
 
@@ -93,7 +82,7 @@ def import_products(file: Path, currency: str) -> None:
     nothing.
     """
     with _bar("Importing products") as progress:
-        found = stocking.import_products(_runtime(), file, currency=currency, progress=progress)
+        found = stocking.import_products(runtime(), file, currency=currency, progress=progress)
     click.echo(f"{len(found.products):,} products are in the catalogue.")
     _list(found.problems)
 
@@ -109,7 +98,7 @@ def import_orders(file: Path, currency: str) -> None:
     file again changes nothing. Then run: flask encore train
     """
     with _bar("Importing orders") as progress:
-        found = stocking.import_orders(_runtime(), file, currency=currency, progress=progress)
+        found = stocking.import_orders(runtime(), file, currency=currency, progress=progress)
     click.echo(f"{found.orders:,} orders with {len(found.rows):,} lines are in the history. Next: flask encore train")
     _list(found.problems)
 
@@ -124,7 +113,7 @@ def train(force: bool) -> None:
     Exit status 1 then.
     """
     with _bar("Training") as progress:
-        report = training.train(_runtime(), force=force, progress=progress)
+        report = training.train(runtime(), force=force, progress=progress)
     if not report.version:
         raise click.ClickException(f"The model is not put live: {report.doubt}." + (_FORCE if report.orders else ""))
     click.echo(
@@ -155,7 +144,7 @@ def models() -> None:
 @with_appcontext
 def models_list(as_json: bool) -> None:
     """List the models that can be put live, newest first."""
-    found = _runtime().trainer.models()
+    found = runtime().trainer.models()
     if as_json:
         click.echo(json.dumps([model.as_json() for model in found], indent=2))
         return
@@ -173,7 +162,7 @@ def models_list(as_json: bool) -> None:
 @with_appcontext
 def models_use(version: str) -> None:
     """Put a saved model live again. The next training puts a new one live."""
-    _runtime().trainer.use(version)
+    runtime().trainer.use(version)
     click.echo(f"Model {version} is live; every process follows within a second.")
 
 
@@ -185,7 +174,7 @@ def sweep() -> None:
     Finishes charges and refunds without an answer, cancels abandoned ones, ends fulfilment holds, delivers events to
     your handlers.
     """
-    rt = _runtime()
+    rt = runtime()
     done = recovering.sweep(rt)
     click.echo(f"charges {done.charges}, payments verified {done.payments}, events delivered {done.delivered}")
 
@@ -198,7 +187,7 @@ def work() -> None:
     Any number of workers may run. Sweeping never waits for training, which has a thread of its own here: anew at
     ENCORE_TRAIN_AT, and the new orders every ENCORE_LEARN_MINUTES. Killed while training, it leaves nothing behind.
     """
-    rt = _runtime()
+    rt = runtime()
     sweeper = Worker(lambda: work_once(rt))
     trainer = Worker(lambda: learning.tend(rt), period=learning.PERIOD, name="encore-trainer")
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -215,7 +204,7 @@ def work() -> None:
 @with_appcontext
 def drift(as_json: bool) -> None:
     """Say how the live model does on orders that came after its training."""
-    rt = _runtime()
+    rt = runtime()
     found = learning.drift(rt)
     if found is None:
         raise click.ClickException("There is no model yet. Run: flask encore train")
@@ -238,7 +227,7 @@ def drift(as_json: bool) -> None:
 @with_appcontext
 def doctor(as_json: bool) -> None:
     """Check this installation and say the fix for each finding. Exit status 1 when something is wrong."""
-    findings = doctoring.examine(_runtime(), guarded=current_app.extensions[EXTENSION].admin_guard is not None)
+    findings = doctoring.examine(runtime(), guarded=current_app.extensions[EXTENSION].admin_guard is not None)
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
     else:
@@ -249,13 +238,6 @@ def doctor(as_json: bool) -> None:
                 click.echo(f"    {finding.fix}")
     if any(finding.severity == "problem" for finding in findings):
         raise SystemExit(1)
-
-
-def _runtime() -> Runtime:
-    if EXTENSION not in current_app.extensions:
-        raise click.ClickException("This app has no Encore: call encore.init_app(app) in its factory.")
-    rt: Runtime = current_app.extensions[EXTENSION].runtime
-    return rt
 
 
 @contextmanager
