@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_encore.domain.money import Money
-from flask_encore.web.contexts import CardState, CardUrls, OfferCard
+from flask_encore.web.contexts import CardChoice, CardLine, CardState, CardText, CardUrls, OfferCard
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -55,3 +55,64 @@ def offer_card(state: CardState = CardState.OPEN, **changes: Any) -> OfferCard:
         "publishable_key": "pk_test_x",
     }
     return OfferCard(**(values | changes))
+
+
+def shirt_card(choice: int = 0, **changes: Any) -> OfferCard:
+    """A shirt in three variants of two prices, the second of them sold out, with *choice* shown."""
+    names, totals = ("Blue / S", "Blue / M", "Sand / L"), (5310, 5310, 5580)
+    total = Money(totals[choice], "gbp")
+    values: dict[str, Any] = {
+        "title": "Merino wool shirt",
+        "options": names[choice],
+        "item": Money(5900 + 300 * (choice == 2), "gbp"),
+        "discount": Money(590 + 30 * (choice == 2), "gbp"),
+        "total": total,
+        "because_of_title": None,
+        "choose": "variant",
+        "choice": choice,
+        "choices": tuple(
+            CardChoice(number=number, name=name, total=Money(totals[number], "gbp"), sold_out=number == 1)
+            for number, name in enumerate(names)
+        ),
+    }
+    return offer_card(**(values | changes))
+
+
+def wrapping_card(**changes: Any) -> OfferCard:
+    """Gift wrapping with a message that has to be given, its tax on top."""
+    values: dict[str, Any] = {
+        "title": "Gift wrapping",
+        "image_url": None,
+        "because_of_title": None,
+        "item": Money(450, "gbp"),
+        "discount": Money(0, "gbp"),
+        "discount_percent": 0,
+        "tax": Money(90, "gbp"),
+        "tax_included": False,
+        "total": Money(540, "gbp"),
+        "text": CardText(label="Your message", max_length=200, required=True),
+    }
+    return offer_card(**(values | changes))
+
+
+def free_card(state: CardState = CardState.OPEN, **changes: Any) -> OfferCard:
+    """The coffee pot, given away."""
+    values = {"discount": Money(1290, "gbp"), "discount_percent": 100, "total": Money(0, "gbp")}
+    return offer_card(state, **(values | changes))
+
+
+def bundle_card(state: CardState = CardState.OPEN, **changes: Any) -> OfferCard:
+    """A mug and tea at one price together."""
+    values: dict[str, Any] = {
+        "title": "Mug and tea",
+        "lines": (
+            CardLine(title="Enamel mug", quantity=1, item=Money(1290, "gbp")),
+            CardLine(title="Assam tea, 250 g", quantity=1, item=Money(850, "gbp")),
+        ),
+        "item": Money(2140, "gbp"),
+        "discount": Money(240, "gbp"),
+        "discount_percent": 0,
+        "total": Money(1900, "gbp"),
+        "because_of_title": None,
+    }
+    return offer_card(state, **(values | changes))

@@ -212,7 +212,9 @@ class PatternShop:
                     return "<!doctype html><title>Oops</title>", answer
                 self.card = answer if isinstance(answer, OfferCard) else replace(self.card, state=answer)
             if request.headers.get("X-Encore-Fragment"):
-                return render_fragment(self.card) + (render_section(self.following) if self.following else "")
+                return "".join(
+                    [render_fragment(self.card), *([render_section(self.following)] if self.following else [])]
+                )
             return redirect("/", 303)
 
         return app

@@ -94,14 +94,14 @@ def section_of(app: AppState, card: OfferCard) -> Markup:
     return render_section(card, environment=_environment(), catalogues=app.catalogues)
 
 
-def fragment_of(app: AppState, card: OfferCard) -> str:
+def fragment_of(app: AppState, card: OfferCard) -> Markup:
     """The card's fragment. A broken template of the shop's own is replaced by ours: here something may be paid."""
     try:
-        return render_fragment(card, environment=_environment(), catalogues=app.catalogues)
+        return Markup(render_fragment(card, environment=_environment(), catalogues=app.catalogues))
     except Exception as error:
         app.runtime.counts.add(f"template_{type(error).__name__}")
         logger.exception("a template of the shop's own cannot draw %s, order %s", card.state, card.order_ref)
-        return render_fragment(card, catalogues=app.catalogues)
+        return Markup(render_fragment(card, catalogues=app.catalogues))
 
 
 def asset_url(name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request
+from markupsafe import Markup
 
 import encore_static
 from flask_encore.domain.charges import Charge, ChargeStatus
@@ -205,14 +206,14 @@ def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool = True, offer
     return response
 
 
-def _next(ticket: Ticket, card: OfferCard, offered: Offered | None) -> str:
+def _next(ticket: Ticket, card: OfferCard, offered: Offered | None) -> Markup:
     """The section of the offer that follows this answer; empty when nothing does, and when it cannot be drawn."""
     if offered is None or card.state not in {CardState.CHARGED, CardState.DECLINED}:
-        return ""
+        return Markup("")
     app = state()
     following = offering.next_of(app.runtime, offered)
     if following is None:
-        return ""
+        return Markup("")
     # It takes the place of a no, and comes after a yes: as the page is drawn from then on.
     place = ticket.place + (card.state is CardState.CHARGED)
     after = replace(ticket, offer_id=following.decision["id"], place=place)
@@ -221,7 +222,7 @@ def _next(ticket: Ticket, card: OfferCard, offered: Offered | None) -> str:
     except Exception as error:
         app.runtime.counts.add(f"next_{type(error).__name__}")
         logger.exception("the offer after %s cannot be drawn", ticket.offer_id)
-        return ""
+        return Markup("")
 
 
 def _field(name: str) -> str:

@@ -390,7 +390,7 @@ class EncoreOffer extends HTMLElement {
     this.#life.signal.addEventListener("abort", () => stop.abort());
     const look = () => {
       const { top, left, width, height } = this.getBoundingClientRect();
-      const edge = innerHeight - height;
+      const edge = innerHeight - height - MARGIN;
       if (this.#dialog) return top <= edge && this.#dock();
       if (!this.#is("open")) return stop.abort();
       const confirmation = document.querySelector("main h1") ?? document.querySelector("h1");
@@ -413,7 +413,9 @@ class EncoreOffer extends HTMLElement {
     dialog.ariaLabel = this.dataset.label;
     dialog.style.left = `${left}px`;
     dialog.style.width = `${width}px`;
-    this.style.minHeight = `${height}px`; // its place waits for it
+    // Its place waits for it.
+    this.style.minHeight = `${height}px`;
+    this.style.margin = getComputedStyle(this.#box).margin;
     this.#box.replaceWith(dialog);
     this.#box.prepend(close);
     dialog.append(this.#box);
@@ -435,7 +437,7 @@ class EncoreOffer extends HTMLElement {
     this.#box.querySelector(".close").remove();
     this.#dialog.replaceWith(this.#box);
     this.#dialog = undefined;
-    this.style.minHeight = "";
+    this.style.minHeight = this.style.margin = "";
     if (focused) (closed && this.#from?.isConnected ? this.#from : focused).focus({ preventScroll: true });
   }
 
