@@ -211,13 +211,13 @@ def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str]) -> tuple[dict
     book = campaign_book.current(rt)
     with rt.db.read() as connection:
         facts = fact_finding.gather(rt, connection, order, book)
-        known = {product.sku: product for product in shelf.fetched(connection, named)}
-    parents = [product.parent for sku in named if (product := known.get(sku)) and product.parent]
+        known = shelf.sorted_by(connection, named)
+    parents = [parent for sku in named if (parent := known.get(sku, (None, None))[1])]
     keys = {Key("sku", sku) for sku in order.skus}
     for sku in order.skus:
-        product = known.get(sku)
-        keys |= {Key("category", product.category)} if product and product.category else set()
-        keys |= {Key("variant_of", product.parent)} if product and product.parent else set()
+        category, parent = known.get(sku, (None, None))
+        keys |= {Key("category", category)} if category else set()
+        keys |= {Key("variant_of", parent)} if parent else set()
     asked = [sku for one in book.of_keys(keys)[:FORESEEN] for sku in skus_of(one.campaign.offer)]
     return facts, list(dict.fromkeys([*named, *parents, *asked[:MOST_FORESEEN]]))
 

@@ -17,7 +17,7 @@ from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.domain.orders import Product
 from flask_encore.store.catalog import product_of
 from flask_encore.store.charges import charge_of
-from flask_encore.store.models import Instant, charges, decisions, orders, products, switches
+from flask_encore.store.models import Instant, charges, decisions, orders, switches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +54,36 @@ class Page:
 #: The one reason that passes by itself: a shopper is on the page before the sweeper has asked Stripe again.
 PROVISIONAL = Reason.PAYMENT_UNVERIFIED
 
-#: The skus are a JSON list in the order's row, and each database has a table function of its own for one. A decided
-#: page needs no products, so its list is empty.
-_UNDECIDED = f"""
-    CASE WHEN EXISTS (
-        SELECT 1 FROM encore_decisions x WHERE x.account = o.account AND x.order_ref = o.order_ref
-        AND x.placement = :placement AND x.reason <> '{PROVISIONAL}'
-    ) THEN '[]' ELSE o.candidate_skus END
-"""
-_WANTED = {
-    "sqlite": f"json_each({_UNDECIDED})",
-    "postgresql": f"LATERAL json_array_elements_text({_UNDECIDED}) AS k (value)",
+#: Columns of a product that a decision looks at.
+_PRODUCT = (
+    "sku",
+    "title",
+    "price_minor",
+    "currency",
+    "stock",
+    "category",
+    "image_url",
+    "cost_minor",
+    "active",
+    "parent",
+    "was_minor",
+)
+
+#: The products come as one JSON list in each row: joined, they would repeat the order, and its JSON be read, for every
+#: one of them. Each database has words of its own for such a list, and for a table of the skus in another one.
+_JSON = {
+    "sqlite": (
+        "json_group_array(json_object("
+        + ", ".join(f"'{name}', p.{name}" for name in _PRODUCT)
+        + ", 'options', json(p.options)))",
+        "json_each(o.candidate_skus) AS k",
+    ),
+    "postgresql": (
+        "json_agg(row_to_json(p))",
+        "json_array_elements_text(o.candidate_skus) AS k (value)",
+    ),
 }
-_PARTS = {"o": orders, "d": decisions, "c": charges, "p": products, "s": switches}
+_PARTS = {"o": orders, "d": decisions, "c": charges, "s": switches}
 
 
 @cache
@@ -74,18 +91,25 @@ def _page_statement(dialect: str) -> sa.TextualSelect:
     names = [
         (f"{alias}_{column.name}", f'{alias}."{column.name}"', column) for alias in _PARTS for column in _PARTS[alias].c
     ]
-    each = _WANTED[dialect] + ("" if dialect == "postgresql" else " AS k")
+    listed, each = _JSON[dialect]
+    # A page that is decided needs no products.
     sql = f"""
-        SELECT {", ".join(f"{expression} AS {label}" for label, expression, _ in names)}
+        SELECT {", ".join(f"{expression} AS {label}" for label, expression, _ in names)},
+            CASE WHEN NOT EXISTS (
+                SELECT 1 FROM encore_decisions x WHERE x.account = o.account AND x.order_ref = o.order_ref
+                AND x.placement = :placement AND x.reason <> '{PROVISIONAL}'
+            ) THEN (
+                SELECT {listed} FROM {each} JOIN encore_products p ON p.sku = k.value OR p.parent = k.value
+            ) END AS products
         FROM encore_orders o
         LEFT JOIN encore_switches s ON s.account = o.account
         LEFT JOIN encore_decisions d ON d.account = o.account AND d.order_ref = o.order_ref
         LEFT JOIN encore_charges c ON c.id = d.id
-        LEFT JOIN {each} ON true
-        LEFT JOIN encore_products p ON p.sku = k.value OR p.parent = k.value
         WHERE o.account = :account AND o.order_ref = :order_ref
+        ORDER BY d.decided_at, d.placement, d.step
     """
-    return sa.text(sql).columns(*(sa.column(label, column.type) for label, _, column in names))
+    columns = [sa.column(label, column.type) for label, _, column in names]
+    return sa.text(sql).columns(*columns, sa.column("products", sa.JSON))
 
 
 def page(connection: sa.Connection, order_ref: str, *, account: str, placement: str) -> Page | None:
@@ -101,20 +125,17 @@ def page(connection: sa.Connection, order_ref: str, *, account: str, placement: 
     if not rows:
         return None
     order, switch = _strip(rows[0], "o"), _strip(rows[0], "s")
-    steps = {row["d_id"]: row for row in rows if row["d_id"]}
-    found = {row["p_sku"]: row for row in rows if row["p_sku"] is not None}
+    off = bool(switch["off"])
     return Page(
         order=order,
         steps=tuple(
-            (
-                _strip(row, "d") | {"switched_off": bool(switch["off"])},
-                charge_of(_strip(row, "c")) if row["c_id"] else None,
-            )
-            for row in sorted(steps.values(), key=lambda row: (row["d_decided_at"], row["d_placement"], row["d_step"]))
+            (_strip(row, "d") | {"switched_off": off}, charge_of(_strip(row, "c")) if row["c_id"] else None)
+            for row in rows
+            if row["d_id"]
         ),
-        products=tuple(product_of(_strip(row, "p")) for row in found.values()),
+        products=tuple(product_of(found) for found in rows[0]["products"] or ()),
         looked_up=frozenset(order["candidate_skus"]),
-        off=bool(switch["off"]),
+        off=off,
         shadow=bool(switch["shadow"]),
         revision=switch["revision"] or 0,
     )

@@ -1,4 +1,4 @@
-"""The statement that fetches products for a decision: those named, and all variants of those that are parents."""
+"""Statements that fetch products for a decision."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def fetched(connection: sa.Connection, refs: Collection[str]) -> list[Product]:
         return []
     wanted = sa.or_(products.c.sku.in_(named), products.c.parent.in_(named))
     return [product_of(row) for row in connection.execute(sa.select(products).where(wanted)).mappings()]
+
+
+def sorted_by(connection: sa.Connection, skus: Collection[str]) -> dict[str, tuple[str | None, str | None]]:
+    """(category, parent) of every product among *skus*."""
+    rows = connection.execute(
+        sa.select(products.c.sku, products.c.category, products.c.parent).where(products.c.sku.in_(sorted(skus)))
+    )
+    return {row.sku: (row.category, row.parent) for row in rows}
