@@ -13,6 +13,8 @@ import sqlalchemy as sa
 import stripe as stripe_sdk
 from conftest import WEBHOOK_SECRET, Shop
 
+from flask_encore.services import accepting
+
 
 class Crash(BaseException):
     """The process died here: no ``except Exception`` may notice."""
@@ -71,6 +73,27 @@ def charged(shop: Shop, order_ref: str = "1042", **changes: Any) -> str:
     token = offered(shop, order_ref, **changes)
     assert shop.accept(token) == "charged"
     return token
+
+
+def take(shop: Shop, offer_id: str, choice: Any = 0, text: str = "") -> str:
+    """Accept an offer in one of its choices, below the web, and answer its state."""
+    accepting.accept(shop.rt, offer_id, return_url="", choice=choice, text=text)
+    return state_of(shop, offer_id)
+
+
+def state_of(shop: Shop, offer_id: str) -> str:
+    """An offer's state, below the web."""
+    found = accepting.find(shop.rt, offer_id)
+    assert found is not None
+    return accepting.state_of(shop.rt, found).value
+
+
+def undo_offer(shop: Shop, offer_id: str) -> str:
+    """Undo an accepted offer, below the web, and answer its state."""
+    found = accepting.find(shop.rt, offer_id)
+    assert found is not None
+    accepting.undo(shop.rt, found)
+    return state_of(shop, offer_id)
 
 
 def pass_time(shop: Shop, *minutes: float) -> None:
