@@ -12,7 +12,7 @@ from money import SOLD_ONCE, books, charge_row, charged, heal, offered
 
 from flask_encore.web.tokens import SALT, Ticket
 
-ACTS = ["accept", "decline", "undo", "leave", "refresh", "shown", "secret"]
+ACTS = ["choose", "accept", "extend", "decline", "undo", "leave", "refresh", "shown", "secret"]
 KEY = "tests-only-secret-of-32-characters"
 NOBODY = "f" * 32
 
