@@ -9,18 +9,19 @@ from datetime import datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader
 from markupsafe import Markup
-from offer_cards import LONDON, URLS, offer_card
+from offer_cards import LONDON, URLS, bundle_card, free_card, offer_card, shirt_card, wrapping_card
 
 import flask_encore
 from encore_static import OFFER
 from flask_encore.domain.money import Money
 from flask_encore.web import card as card_module
 from flask_encore.web.card import BRANDS, card_name, render_fragment, render_section
-from flask_encore.web.contexts import CardState, OfferCard
+from flask_encore.web.contexts import CardChoice, CardState, Notice, OfferCard
 from flask_encore.web.phrases import CATALOGUES
 
 EVERY_STATE_AND_LANGUAGE = [(state, language) for state in CardState for language in sorted(CATALOGUES)]
@@ -45,7 +46,7 @@ ACTIONS = {
 class _Elements(HTMLParser):
     """Start tags with their attributes; checks that what was opened is closed in order."""
 
-    VOID = frozenset({"img", "link", "rect", "circle", "path", "br"})
+    VOID = frozenset({"img", "input", "link", "rect", "circle", "path", "br"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,9 +153,197 @@ def test_currencies_with_other_decimals_show_what_is_charged(currency: str, item
     assert f">Buy now · {shown}</button>" in render_fragment(card)
 
 
+# Kinds of offer
+
+
+def test_a_choice_names_itself_in_the_price_block_and_in_the_form_that_accepts_it() -> None:
+    html = render_fragment(shirt_card(2))
+    assert text(html) == (
+        "Order #1042 is confirmed and paid One more thing? Merino wool shirt "
+        "Version Blue / S · £53.10 Blue / M – sold out Sand / L · £55.80 Show price "
+        "1 × Sand / L £62.00 Discount (−10%) −£6.20 Shipping £0.00 To pay now tax included £55.80 "
+        "Visa •••• 4242, the card you just used Buy now · £55.80 No thanks"
+    )
+    inputs = [attributes for tag, attributes in elements(html) if tag == "input"]
+    assert inputs == [{"type": "hidden", "name": "choice", "value": "2", "autocomplete": "off"}]
+
+
+def test_nothing_is_selected_but_what_is_shown_and_what_is_sold_out_cannot_be() -> None:
+    options = [attributes for tag, attributes in elements(render_fragment(shirt_card())) if tag == "option"]
+    assert options == [{"value": "0", "selected": None}, {"value": "1", "disabled": None}, {"value": "2"}]
+
+
+def test_choices_of_one_price_do_not_repeat_it() -> None:
+    choices = tuple(CardChoice(number=n, name=name, total=None, sold_out=False) for n, name in enumerate("SM"))
+    card = shirt_card(choices=choices, options="S")
+    assert "Version S M Show price 1 × S £59.00" in text(render_fragment(card))
+
+
+def test_a_quantity_is_chosen_under_its_own_name() -> None:
+    choices = tuple(
+        CardChoice(number=n, name=str(2 + n), total=Money(1097 * (2 + n), "gbp"), sold_out=False) for n in range(2)
+    )
+    card = offer_card(quantity=2, item=Money(2580, "gbp"), choose="quantity", choices=choices)
+    assert "Quantity 2 · £21.94 3 · £32.91 Show price 2 × Enamel coffee pot, 1 litre £25.80" in text(
+        render_fragment(card)
+    )
+
+
+def test_the_variant_that_was_bought_is_named_under_its_title() -> None:
+    card = shirt_card(2, state=CardState.CHARGED, choose="", choices=())
+    assert "Merino wool shirt Sand / L Price £62.00" in text(render_fragment(card))
+
+
+def test_a_bundle_lists_its_lines_and_an_amount_off_has_no_percentage() -> None:
+    for state, first, last in (
+        (CardState.OPEN, "Mug and tea", "To pay now"),
+        (CardState.CHARGED, "Mug and tea", "Charged"),
+    ):
+        assert (
+            f"{first} 1 × Enamel mug £12.90 1 × Assam tea, 250 g £8.50 Discount −£2.40 Shipping £0.00 "
+            f"{last} tax included £19.00"
+        ) in text(render_fragment(bundle_card(state)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Shipping £0.00 To pay now tax included £11.61"),
+        ({"tax": Money(194, "gbp")}, "Shipping £0.00 To pay now includes £1.94 tax £11.61"),
+        ({"tax": Money(0, "gbp")}, "Shipping £0.00 To pay now £11.61"),
+        (
+            {"tax": Money(232, "gbp"), "tax_included": False, "total": Money(1393, "gbp")},
+            "Shipping £0.00 Tax £2.32 To pay now £13.93",
+        ),
+    ],
+)
+def test_tax_is_a_line_where_it_is_added_and_small_print_where_it_is_included(
+    changes: dict[str, Any], told: str
+) -> None:
+    assert told in text(render_fragment(offer_card(**changes)))
+
+
+def test_an_earlier_price_is_the_lowest_of_thirty_days_and_stands_only_where_the_catalogue_has_one() -> None:
+    assert "Price Lowest price of the last 30 days: £14.50 £12.90" in text(
+        render_fragment(offer_card(was=Money(1450, "gbp")))
+    )
+    assert "30 days" not in render_fragment(offer_card())
+
+
+def test_a_free_item_says_so_on_its_button_and_charges_no_card() -> None:
+    assert text(render_fragment(free_card())).endswith(
+        "Price £12.90 Discount (−100%) −£12.90 Shipping £0.00 To pay now £0.00 "
+        "Free: your card is not charged Add for free No thanks"
+    )
+    assert text(render_fragment(free_card(CardState.CHARGED))).endswith(
+        "Shipping £0.00 Total £0.00 Changed your mind? You can take it off again. Undo until 14:33"
+    )
+    assert text(render_fragment(free_card(CardState.UNDONE))) == (
+        "Undone. It was taken off your order. Nothing had been charged. Enamel coffee pot, 1 litre"
+    )
+
+
+@pytest.mark.parametrize("state", [CardState.CHARGING, CardState.CHARGED, CardState.UNDOING, CardState.UNDONE])
+def test_no_state_of_a_free_item_speaks_of_a_card_or_of_a_bank(state: CardState) -> None:
+    assert not re.search("Visa|bank(?!s)|Charging|refund", text(render_fragment(free_card(state))))
+
+
+def test_the_merchants_words_are_text_and_stand_in_for_our_heading() -> None:
+    html = render_fragment(offer_card(headline="Milk <b>&</b> honey?", body="<script>x</script> {{ 7*7 }}"))
+    assert text(html).startswith(
+        "Order #1042 is confirmed and paid Milk <b>&</b> honey? <script>x</script> {{ 7*7 }} Enamel coffee pot"
+    )
+    assert [tag for tag, _ in elements(html) if tag in {"b", "script"}] == []
+
+
+def test_an_offer_that_follows_another_says_so_and_does_not_confirm_the_order_again() -> None:
+    assert text(render_fragment(offer_card(follows=True))).startswith(
+        "One more thing for your order #1042 Enamel coffee pot"
+    )
+    assert text(render_fragment(offer_card(follows=True, headline="And tea?"))).startswith("And tea? Enamel coffee pot")
+
+
+def test_a_text_field_has_its_label_its_limit_and_what_was_typed() -> None:
+    card = wrapping_card()
+    assert card.text is not None
+    html = render_fragment(replace(card, text=replace(card.text, given="\nLove <Ann>"), notice=Notice.TEXT_TOO_LONG))
+    [field] = [attributes for tag, attributes in elements(html) if tag == "textarea"]
+    assert field == {
+        "id": "text",
+        "name": "text",
+        "form": "accept",
+        "rows": "2",
+        "maxlength": "200",
+        "dir": "auto",
+        "aria-describedby": "notice limit",
+        "required": None,
+        "aria-invalid": "true",
+    }
+    # The first line end after the tag is not part of the text.
+    assert ">\n\nLove &lt;Ann&gt;</textarea>" in html
+    assert "Your message" in html and "Maximum length: 200" in html
+
+
+def test_what_was_written_is_shown_with_what_was_bought_and_is_text() -> None:
+    html = render_fragment(wrapping_card(state=CardState.CHARGED, text_given="Love,\n<Ann>"))
+    assert "Your text: Love,\n&lt;Ann&gt;</p>" in html
+
+
+def test_a_timer_stands_only_where_there_is_one_and_can_be_extended_once() -> None:
+    assert "until" not in render_fragment(offer_card())
+    assert "You can accept this offer until 14:30 Give me more time" in text(
+        render_fragment(offer_card(seconds_left=90, extendable=True))
+    )
+    assert "You have time until 14:30 Buy now" in text(
+        render_fragment(offer_card(seconds_left=90, notice=Notice.EXTENDED))
+    )
+
+
+def test_what_a_timer_counts_is_read_out_to_nobody() -> None:
+    found = [attributes for tag, attributes in elements(render_fragment(offer_card(seconds_left=90))) if tag == "span"]
+    assert {"class": "left", "aria-hidden": "true"} in found
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_every_kind_of_offer_speaks_every_language(language: str) -> None:
+    cards = [shirt_card(), wrapping_card(notice=Notice.TEXT_MISSING), bundle_card(), free_card()]
+    cards += [free_card(CardState.CHARGED), free_card(CardState.UNDONE), offer_card(seconds_left=9, extendable=True)]
+    for card in cards:
+        elements(render_section(replace(card, locale=language)))
+
+
+# What is never there
+
+
+@pytest.mark.parametrize(
+    "card",
+    [offer_card(), shirt_card(), wrapping_card(), bundle_card(), free_card()],
+    ids=["product", "variants", "service", "bundle", "free"],
+)
+def test_no_is_one_button_beside_yes_and_nothing_extra_is_ticked(card: OfferCard) -> None:
+    html = re.sub(r"<template data-view.*?</template>", "", render_fragment(card), flags=re.S)
+    actions = html.split('<div class="actions">')[1]
+    assert re.findall(r'<button class="(\w+)"', actions) == ["yes", "no"]
+    no = [attributes for tag, attributes in elements(html) if attributes.get("data-act") == "decline"]
+    assert no == [{"method": "post", "action": URLS.decline, "data-act": "decline", "data-busy": "One moment"}]
+    assert not [attributes for tag, attributes in elements(html) if attributes.get("type") in {"checkbox", "radio"}]
+    assert "checked" not in html
+
+
+def test_the_card_is_never_told_how_many_pieces_are_left() -> None:
+    assert {field.name for field in fields(OfferCard) if "stock" in field.name or "left" in field.name} == {
+        "seconds_left"
+    }
+    assert {field.name for field in fields(CardChoice)} == {"number", "name", "total", "sold_out"}
+
+
 def test_a_no_travels_with_the_offer_so_that_it_can_be_shown_at_once() -> None:
     spare = re.findall(r'<template data-view="declined">(.*?)</template>', render_fragment(offer_card()), flags=re.S)
     assert [text(html) for html in spare] == [text(render_fragment(offer_card(CardState.DECLINED)))]
+
+
+def test_a_no_that_another_offer_may_follow_waits_for_the_server() -> None:
+    assert '<template data-view="declined">' not in render_fragment(offer_card(downsell=True))
 
 
 def test_the_answer_for_a_lost_accept_travels_with_the_offer_and_holds_no_order_button() -> None:
@@ -246,6 +435,8 @@ def test_the_picture_reserves_its_place_and_is_left_to_the_title_for_words() -> 
 def test_a_plain_form_can_come_back_to_the_section_by_its_anchor() -> None:
     found = elements(render_section(offer_card()))
     assert [attributes["id"] for tag, attributes in found if tag == "encore-offer"] == ["encore"]
+    found = elements(render_section(offer_card(place=3)))
+    assert [attributes["id"] for tag, attributes in found if tag == "encore-offer"] == ["encore-3"]
 
 
 def test_a_nonce_is_put_on_the_script_and_the_stylesheet() -> None:
