@@ -325,15 +325,23 @@ def _pinned_first(
 
 
 def _pin(sku: str, because_of: str, evidence: Candidate | None) -> Candidate:
-    if evidence is None:
-        return Candidate(sku=sku, score=0.0, kind="pinned", because_of=because_of)
-    return replace(evidence, kind="pinned", because_of=evidence.because_of or because_of)
+    pinned = _as(sku, "pinned", evidence)
+    return pinned if pinned.because_of else replace(pinned, because_of=because_of)
 
 
 def _named(kind: Kind, sku: str, known: Mapping[str, Candidate]) -> Candidate:
     """A product the merchant or the order named, with the evidence the recommender happens to have for it."""
-    evidence = known.get(sku)
-    return Candidate(sku=sku, score=0.0, kind=kind.kind) if evidence is None else replace(evidence, kind=kind.kind)
+    return _as(sku, kind.kind, known.get(sku))
+
+
+def _as(sku: str, kind: str, evidence: Candidate | None) -> Candidate:
+    if evidence is None:
+        return Candidate(sku=sku, score=0.0, kind=kind)
+    if evidence.kind in ("co_purchase", "pinned"):
+        return replace(evidence, kind=kind)
+    # The orders counted for the others are those that held the product, not both: under another name of a kind they
+    # would read as "bought together".
+    return replace(evidence, kind=kind, because_of=None, support=0, of_orders=0, lift=None)
 
 
 def _of_the_order(kind: BuyGet | MoreOfTheSame, known: Mapping[str, Candidate], asked: _Question) -> list[Alternative]:

@@ -112,6 +112,18 @@ def test_a_ranked_list_is_answered_product_by_product_with_the_evidence_there_is
     assert (answers[1].candidate.kind, answers[1].candidate.support) == ("fixed", 9)
 
 
+def test_orders_that_held_the_product_alone_do_not_pass_for_bought_together() -> None:
+    known = [
+        Candidate(sku="tea", score=0.5, kind="category", because_of="mug", support=90, of_orders=400, probability=0.2)
+    ]
+    assert ask(Fixed(skus=("tea",)), candidates=known)[0].candidate == Candidate(
+        sku="tea", score=0.5, kind="fixed", probability=0.2
+    )
+    assert ask(Complementary(pinned=(("pot", "tea"),)), candidates=known)[0].candidate == Candidate(
+        sku="tea", score=0.5, kind="pinned", because_of="pot", probability=0.2
+    )
+
+
 def test_a_fixed_amount_comes_off_in_its_own_currency_only() -> None:
     kind = Fixed(skus=("tea",), discount=Discount(amounts={"gbp": Money(250, "gbp")}))
     assert amounts(ask(kind)[0]) == [("tea", 1, 1000, 250, 750)]
