@@ -12,7 +12,7 @@ from collections.abc import Mapping
 PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "en": {
         "scarcity": (
-            r"\b(?:only|just) (?:\d+|a few|a handful|one|two|three|four|five)(?: [\w-]+){0,2} "
+            r"\b(?:only|just) (?:\d+|a few|a handful|one|two|three|four|five)(?: [\w-]+){0,3} "
             r"(?:left|remain(?:s|ing)?|in stock)\b",
             r"\b(?:\d+|few) left\b",
             r"\blast (?:few )?(?:pieces|items|units|ones)\b",

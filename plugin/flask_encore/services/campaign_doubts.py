@@ -91,11 +91,13 @@ def _of_the_rule(campaign: Campaign, shop: _Shop) -> Iterator[str]:
 def _of_the_offer(offer: Kind, shop: _Shop) -> Iterator[str]:
     """What the pricing itself says of each product beside an order that leaves room for everything."""
     skus = skus_of(offer)
+    if not skus:
+        return
     if isinstance(offer, Complementary):
-        if not skus:
-            return
         offer = Fixed(skus=skus, discount=offer.discount)
-    lines = skus if isinstance(offer, BuyGet | MoreOfTheSame) else ()
+    bought = skus if isinstance(offer, BuyGet | MoreOfTheSame) else ()
+    # Of a parent an order holds its variants.
+    lines = [one for sku in bought for one in [each.sku for each in shop.shelf.variants(sku)] or [sku]]
     # Without a known currency the catalogue has none of the products, which is the same in every currency.
     for currency in shop.currencies or ("eur",):
         total = Money(MAXIMUM, currency)

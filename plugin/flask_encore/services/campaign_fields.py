@@ -193,8 +193,11 @@ class Path(str):
 
 def _rule_faults(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
     """`rules.from_json` stops at the first fault; this asks it about each condition alone."""
+    if depth > MAX_DEPTH:
+        yield path, f"a rule may be nested {MAX_DEPTH} deep at most."
+        return
     parts: Sequence[tuple[str, Any]] = ()
-    if isinstance(value, Mapping) and len(value) == 1 and depth < MAX_DEPTH:
+    if isinstance(value, Mapping) and len(value) == 1:
         ((kind, content),) = value.items()
         here = f"{path}.{kind}" if path else str(kind)
         if kind == "not":
