@@ -15,7 +15,7 @@ from flask import current_app
 from money import statements
 
 from flask_encore import Money, OfferLine, PaidOrder, Product, Quote
-from flask_encore.domain.offers import Placement
+from flask_encore.domain.offers import Candidate, Placement
 from flask_encore.services import accepting, campaigning, explaining, offering, previewing, switching
 
 POT = {"sku": {"any": ["pot"]}}
@@ -529,3 +529,25 @@ def test_deciding_reads_no_clock_of_its_own(shop: Shop) -> None:
 
     assert only(shop).decision["decided_at"].timestamp() < before
     assert offering.next_of(shop.rt, only(shop)) is None
+
+
+# Why
+
+
+@pytest.mark.parametrize(("support", "why"), [(4, None), (5, "Pot")])
+def test_a_product_the_merchant_named_says_why_where_the_shops_orders_say_so(
+    make_shop: ShopFactory, support: int, why: str | None
+) -> None:
+    class Knows:
+        version = "knows"
+
+        def rank(self, basket: Any, *, k: int, exclude: Any = (), history: Any = ()) -> Any:
+            return [
+                Candidate(sku="tea", score=1.0, kind="co_purchase", because_of="pot", support=support, of_orders=380)
+            ]
+
+    shop = make_shop(ranker=Knows())
+    launch(shop, "tea", rule=POT)
+    shop.pay()
+
+    assert only(shop).decision["snapshot"]["because_of_title"] == why

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask_encore.domain.campaigns import Campaign
 from flask_encore.domain.kinds import Bundle, BuyGet, Service
-from flask_encore.domain.offers import Candidate, Placement
+from flask_encore.domain.offers import Placement
 from flask_encore.domain.prices import Choice
 from flask_encore.domain.pricing import Alternative
 from flask_encore.domain.wording import Wording
@@ -18,8 +18,9 @@ V = TypeVar("V")
 #: Below this many common orders "often bought together" is not a fact but an anecdote.
 WHY_SUPPORT = 5
 
-#: Kinds of evidence that are about products bought together; a pinned product may have them too.
-_TOGETHER = {"co_purchase", "pinned"}
+#: Candidates whose evidence is of products bought together. Those the merchant named keep no other (`pricing`); a
+#: category's, or a best-seller's, counts orders with one product.
+_TOGETHER = {"co_purchase", "pinned", "fixed", "service", "bundle"}
 
 
 def snapshot_of(
@@ -49,7 +50,7 @@ def snapshot_of(
             "max_length": text.max_length,
             "required": text.required,
         },
-        **_why(alternative.candidate, order),
+        **_why(alternative, order),
         "card_brand": order["card_brand"],
         "card_last4": order["card_last4"],
         "locale": locale,
@@ -71,10 +72,14 @@ def _told(alternative: Alternative, choices: Sequence[Choice]) -> list[dict[str,
     ]
 
 
-def _why(candidate: Candidate, order: Mapping[Any, Any]) -> dict[str, Any]:
-    """The evidence for the offer; its title is there only where the evidence carries the sentence."""
-    titles = {line["sku"]: line["title"] for line in order["lines"]}
-    carries = candidate.kind in _TOGETHER and candidate.support >= WHY_SUPPORT
+def _why(alternative: Alternative, order: Mapping[Any, Any]) -> dict[str, Any]:
+    """The evidence for the offer; its title is there only where the evidence carries the sentence.
+
+    Evidence for a variant that is sold out is none for its sibling.
+    """
+    candidate, titles = alternative.candidate, {line["sku"]: line["title"] for line in order["lines"]}
+    is_it = alternative.product is not None and alternative.product.sku == candidate.sku
+    carries = is_it and candidate.kind in _TOGETHER and candidate.support >= WHY_SUPPORT
     return {
         "because_of_title": titles.get(candidate.because_of or "") if carries else None,
         "support": candidate.support,
