@@ -182,6 +182,19 @@ def test_when_earlier_spending_explains_everything_there_is_nothing_left_to_be_s
     assert lack == Shortage(lack=Lack.NO_VARIATION, more_orders=None)
 
 
+def test_a_hundred_customers_of_whom_fifty_bought_are_enough() -> None:
+    customers = [Customer(orders=1, value=place, bought=place < 50) for place in range(100)]
+    assert isinstance(mean_per_order(arm(customers)), Estimate)
+    assert isinstance(mean_per_order(arm(customers[:-1])), Shortage)
+    assert isinstance(mean_per_order(arm([*customers[:49], *customers[50:], customers[99]])), Shortage)
+
+
+@pytest.mark.parametrize("slope", [1, 5, 7, 10, 11])
+def test_rounding_is_not_taken_for_variance(slope: int) -> None:
+    customers = [Customer(orders=1, value=slope * n * n + 5, before=n * n, bought=True) for n in range(301)]
+    assert isinstance(difference(arm(customers), arm(customers[:170])), Shortage)
+
+
 def test_each_comparison_is_with_the_baseline_and_in_the_order_given() -> None:
     arms = {"B": arm(crowd(200, uplift=30)), "holdout": arm(crowd(150, buyers=0)), "A": arm(crowd(200, uplift=60))}
     found = compare(arms, baseline="holdout")
@@ -233,6 +246,18 @@ def test_how_many_more_orders_it_needs_depends_on_what_is_worth_knowing() -> Non
         28_261,
     ]
     assert more_orders(found, worth=1e-9) is None
+
+
+def test_intervals_and_needs_follow_the_size_they_are_tuned_for_and_the_number_of_variants() -> None:
+    two = {"holdout": arm(crowd(150, buyers=0)), "A": arm(crowd(200))}
+    [usual] = compare(two, baseline="holdout")
+    [early] = compare(two, baseline="holdout", tuned_for=700)
+    assert usual.any_day is not None and early.any_day is not None
+    assert usual.any_day.low < early.any_day.low
+    assert (more_orders(usual, worth=100), more_orders(usual, worth=100, tuned_for=700)) == (735, 433)
+
+    shared = compare(two | {"B": arm(crowd(200))}, baseline="holdout")[0]
+    assert more_orders(shared, worth=100) == 851
 
 
 def test_a_shortage_knows_itself_how_many_it_needs() -> None:

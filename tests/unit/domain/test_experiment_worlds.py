@@ -133,31 +133,38 @@ class Arm:
     """The sums of one arm that grows order by order."""
 
     def __init__(self) -> None:
-        self.customers: list[list[int]] = []  # level, orders, value, before, bought
-        self.sums = [0] * 11
+        self.n = self.buyers = self.o = self.v = self.b = 0
+        self.oo = self.ov = self.ob = self.vv = self.vb = self.bb = 0
 
-    def add(self, customer: list[int], value: int, charge: int) -> None:
-        """One more order of a customer of this arm: their old share of the sums goes, their new one comes."""
-        if customer[1]:
-            self._count(customer, -1)
-        else:
-            self.customers.append(customer)
-            customer[3] += value
-        customer[1] += 1
-        customer[2] += value + charge
-        customer[4] = customer[4] or int(charge > 0)
-        self._count(customer, 1)
-
-    def _count(self, customer: list[int], sign: int) -> None:
+    def add(self, customer: list[int], paid: int, charge: int) -> None:
+        """One more order of a customer of this arm, who is ``[level, orders, value, before, bought]``."""
         _, o, v, b, bought = customer
-        each = (1, bought, o, v, b, o * o, o * v, o * b, v * v, v * b, b * b)
-        self.sums = [total + sign * one for total, one in zip(self.sums, each, strict=True)]
+        if not o:
+            b = customer[3] = b + paid
+            self.n, self.b, self.bb = self.n + 1, self.b + b, self.bb + b * b
+        if charge and not bought:
+            self.buyers, customer[4] = self.buyers + 1, 1
+        more = paid + charge
+        self.o, self.v, self.ob, self.vb = self.o + 1, self.v + more, self.ob + b, self.vb + more * b
+        self.oo, self.ov, self.vv = self.oo + 2 * o + 1, self.ov + v + more * (o + 1), self.vv + more * (2 * v + more)
+        customer[1], customer[2] = o + 1, v + more
 
     @property
     def moments(self) -> Moments:
-        names = ("customers", "buyers", "orders", "value", "before", "orders_orders", "orders_value", "orders_before")
-        squares = ("value_value", "value_before", "before_before")
-        return Moments(currency="gbp", **dict(zip(names + squares, self.sums, strict=True)))
+        return Moments(
+            currency="gbp",
+            customers=self.n,
+            buyers=self.buyers,
+            orders=self.o,
+            value=self.v,
+            before=self.b,
+            orders_orders=self.oo,
+            orders_value=self.ov,
+            orders_before=self.ob,
+            value_value=self.vv,
+            value_before=self.vb,
+            before_before=self.bb,
+        )
 
 
 def days(rng: Random, *, number: int = 100, orders: int = 40, newcomers: float = 0.8) -> Iterator[tuple[Arm, Arm]]:
