@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -338,7 +342,73 @@ def test_of_eight_merchants_at_one_moment_one_saves_and_seven_get_the_difference
     assert switching.switches(any_shop.rt).revision == 2
 
 
-def test_control_without_the_guard_and_the_lock_a_save_is_overwritten(
+#: Four processes of one server, forked before they have a thread or a connection: each saves over version 1.
+_SAVERS = """
+import json, os, sys
+from flask import Flask
+from flask_encore import Encore
+from flask_encore.services import campaigning
+
+told = json.load(sys.stdin)
+
+def save(number):
+    app = Flask("host", instance_path=told["instance"])
+    app.config |= told["config"]
+    encore = Encore()
+    encore.init_app(app)
+    with app.app_context():
+        rt = encore.runtime
+    os.write(ready, b"r")
+    os.read(go, 1)
+    try:
+        campaigning.save(rt, told["tea"] | {"priority": number}, actor=f"m{number}", expected=1)
+        answer = "saved"
+    except campaigning.Conflict as conflict:
+        answer = str([(change.path, change.mine) for change in conflict.changes] == [("priority", number)])
+    os.write(1, f"{answer}\\n".encode())
+
+waiting, ready = os.pipe()
+go, start = os.pipe()
+children = []
+for number in range(1, 5):
+    child = os.fork()
+    if not child:
+        try:
+            save(number)
+        finally:
+            os._exit(0)
+    children.append(child)
+for _ in children:
+    os.read(waiting, 1)
+os.write(start, b"gogo")
+for child in children:
+    os.waitpid(child, 0)
+"""
+
+
+def test_of_four_processes_one_saves_and_three_get_the_difference(
+    any_shop: Shop, database_uri: str, tmp_path: Path
+) -> None:
+    campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)
+    config = {key: value for key, value in any_shop.app.config.items() if key.startswith("ENCORE_")}
+    config |= {"TESTING": True, "SECRET_KEY": any_shop.app.config["SECRET_KEY"], "ENCORE_DATABASE_URI": database_uri}
+
+    done = subprocess.run(
+        [sys.executable, "-c", _SAVERS],
+        input=json.dumps({"config": config, "instance": str(tmp_path), "tea": TEA}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    assert Counter(done.stdout.split()) == {"saved": 1, "True": 3}, done.stderr
+    (saved,) = campaigning.listed(any_shop.rt)
+    assert (saved.version, f"m{saved.campaign.priority}") == (2, saved.updated_by)
+    assert [one.action for one in auditing.history(any_shop.rt)] == ["edit", "create"]
+
+
+def test_control_without_asking_for_the_version_each_save_overwrites_the_one_before(
     any_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaigning.save(any_shop.rt, TEA, actor="ana", expected=None)

@@ -23,6 +23,10 @@ from flask_encore.domain.wording import faults
 #: Languages of one text, and currencies of one price: more than a shop can look after.
 MAX_ENTRIES = 100
 
+#: Parts of a rule that are looked at one by one: 64 conditions, each below seven others at most, are 512. A file that
+#: anybody may have written can hold millions.
+MAX_PARTS = 1_000
+
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
 _WALL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{6})?)?\Z")
@@ -176,6 +180,8 @@ class RuleOf(Told):
     """A targeting rule; every condition that is wrong is told, with its path."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Rule:
+        if _is_huge(value):
+            raise ValidationError(f"a rule may have {MAX_CONDITIONS} conditions at most.")
         wrong: dict[str, list[str]] = {}
         for path, sentence in _rule_faults(value, "", 1):
             wrong.setdefault(path or WHOLE, []).append(sentence)
@@ -189,6 +195,20 @@ class Path(str):
     """A key of an error that is a path already, and not one step of it."""
 
     __slots__ = ()
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether a rule has more parts than are worth a sentence each."""
+    waiting, parts = [value], 0
+    while waiting and parts <= MAX_PARTS:
+        part = waiting.pop()
+        parts += 1
+        for kind, content in part.items() if isinstance(part, Mapping) else ():
+            if kind in ("all", "any") and isinstance(content, list | tuple):
+                waiting += content[: MAX_PARTS + 1]
+            elif kind == "not":
+                waiting.append(content)
+    return parts > MAX_PARTS
 
 
 def _rule_faults(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -402,6 +402,15 @@ def test_a_rule_as_deep_as_python_can_hold_is_refused_in_a_sentence() -> None:
     assert found[path] == ["a rule may be nested 8 deep at most."]
 
 
+def test_a_rule_of_a_hundred_thousand_conditions_is_refused_in_one_sentence() -> None:
+    rule = {"all": [{"all": [{"all": [{"country": ["GB"]}] * 60}] * 60}] * 30}
+
+    assert refused(LEAST | {"rule": rule}) == {"rule": ["a rule may have 64 conditions at most."]}
+    assert refused(LEAST | {"rule": {"all": [{"country": ["GB"]}] * 65}}) == {
+        "rule.all": ["needs a list of at most 64 parts, got [" + "{'country': ['GB']}, " * 6 + "...]."]
+    }
+
+
 def test_ten_thousand_unknown_fields_are_told_in_few_sentences() -> None:
     found = refused(LEAST | {f"field{number}": 1 for number in range(10_000)})
 
