@@ -8,7 +8,7 @@ from fractions import Fraction
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_encore.domain.errors import CurrencyMismatch, InvalidInput
@@ -277,6 +277,7 @@ ANY = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ANY, ANY, st.integers(0, 400), st.integers(0, 400))
 def test_whatever_the_shops_sold_there_is_an_answer(
     one: list[Customer], other: list[Customer], times: int, times_other: int

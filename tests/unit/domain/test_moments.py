@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_encore.domain.errors import CurrencyMismatch, InexactMoney, InvalidInput
@@ -43,6 +43,7 @@ def test_the_sums_are_over_customers() -> None:
     )
 
 
+@settings(deadline=None)
 @given(CUSTOMERS, CUSTOMERS)
 def test_two_halves_add_up_to_the_whole_to_the_last_unit(one: list[Customer], other: list[Customer]) -> None:
     halves = Moments.of("gbp", one), Moments.of("gbp", other)
