@@ -102,13 +102,18 @@ def test_the_readme_leads_from_three_lines_to_a_charge(
 ) -> None:
     (tmp_path / "products.csv").write_text(PRODUCTS, encoding="utf-8")
     (tmp_path / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    [campaigns] = re.findall(r"^```json\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "campaigns.json").write_text(campaigns, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     # The command line and the web server are two processes in life, and two apps here.
     tool = shop_app(tmp_path, stripe)
     exec(block("README.md", "install"), {"app": tool, "is_merchant": lambda: False})
     runner = tool.test_cli_runner()
     told = [(command[1], runner.invoke(cli, args=command[1:])) for command in commands("README.md")]
-    assert [word for word, _ in told] == ["db", "import", "import", "train", "doctor"]
+    assert [word for word, _ in told] == [
+        *("db", "import", "import", "train", "doctor"),
+        *("campaigns", "campaigns"),
+    ]
     assert [(word, result.output) for word, result in told if result.exit_code and word != "doctor"] == []
 
     app = shop_app(tmp_path, stripe)

@@ -71,11 +71,6 @@ def sequence_for(rt: Runtime, order_ref: str, *, page: Placement = Placement.THA
     return earlier + shown + _decided(rt, read, page, step=len(steps), due=due, replacing=None, started=started)
 
 
-def offer_for(rt: Runtime, order_ref: str) -> Offered | None:
-    """The first offer of a paid order's thank-you page."""
-    return next(iter(sequence_for(rt, order_ref)), None)
-
-
 def next_of(rt: Runtime, offered: Offered) -> Offered | None:
     """What follows an offer that was just answered, deciding it if it is due; ``None`` when nothing does.
 
