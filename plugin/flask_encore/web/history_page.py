@@ -1,0 +1,52 @@
+"""Who changed which campaign or switch, when, and from what to what: the audit log as merchants read it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from flask_encore.services import auditing, switching
+from flask_encore.web import campaign_words
+from flask_encore.web.campaign_pages import is_readable, no_such_campaign
+from flask_encore.web.current import state
+from flask_encore.web.dashboard_frame import on_database, page
+
+#: Changes on one page of the history.
+HISTORY_PAGE = 50
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """The log of everything, and of one campaign."""
+    blueprint.get("/dashboard/campaigns/history")(history)
+    blueprint.get("/dashboard/campaigns/<ref>/history")(history_of)
+
+
+@on_database
+def history() -> Response:
+    """Every change, newest first."""
+    return _history(None)
+
+
+@on_database
+def history_of(ref: str) -> Response:
+    """The changes of one campaign, also of one that was deleted."""
+    return _history(ref) if is_readable(ref) else no_such_campaign()
+
+
+def _history(ref: str | None) -> Response:
+    cursor = request.args.get("before", "")
+    before = int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) <= 18 else None
+    # One more than a page holds tells whether there is another one.
+    entries = auditing.history(state().runtime, subject=ref, before_id=before, limit=HISTORY_PAGE + 1)
+    if ref is not None and not entries and before is None:
+        return no_such_campaign()
+    return page(
+        "campaign_history.html",
+        here="campaigns",
+        ref=ref,
+        entries=entries[:HISTORY_PAGE],
+        paged=before is not None,
+        as_text=campaign_words.as_text,
+        older=entries[HISTORY_PAGE - 1].id if len(entries) > HISTORY_PAGE else None,
+        campaign_words=campaign_words,
+        switches_are=switching.SUBJECT,
+    )
