@@ -6,7 +6,7 @@ One object serves any number of apps; what belongs to an app is in ``app.extensi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from flask_encore.domain.errors import ConfigurationError, InvalidInput
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.orders import PaidOrder, Product
 from flask_encore.domain.ports import Clock, Gateway, Ranker
+from flask_encore.domain.prices import OfferLine, Quote, Quoter
 from flask_encore.domain.training import TrainingReport
 from flask_encore.payments.stripe_gateway import StripeGateway
 from flask_encore.ranking.acceptance import LearnedAcceptance
@@ -130,6 +131,7 @@ class Encore:
             wake=worker.wake if embedded else _stay_asleep,
             handlers=self._handlers,
             consent_version=catalogues.consent_version,
+            quote=None if settings.quote is None else _quoting(app, settings.quote),
         )
         lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
@@ -162,6 +164,10 @@ class Encore:
     def thank_you(self, *, order_ref: str) -> Callable[..., object]:
         """Decorate a thank-you view whose argument *order_ref* holds the order's key."""
         return injection.thank_you(order_ref=order_ref)
+
+    def order_status(self, *, order_ref: str) -> Callable[..., object]:
+        """Decorate the view of a page where an order is looked up; its argument *order_ref* holds the order's key."""
+        return injection.order_status(order_ref=order_ref)
 
     def on(self, kind: str) -> Callable[[H], H]:
         """Register a handler of the events *kind*, such as ``@encore.on("charge_succeeded")``.
@@ -264,6 +270,16 @@ def _publish(app: Flask, event: ChargeEvent) -> None:
 def _in_context(app: Flask, run: Callable[[], object]) -> None:
     with app.app_context():
         run()
+
+
+def _quoting(app: Flask, quote: Quoter) -> Quoter:
+    """The shop's own quote, in an app context of its own: it runs beside the request, in another thread."""
+
+    def asked(order: PaidOrder, lines: Sequence[OfferLine]) -> Quote:
+        with app.app_context():
+            return quote(order, lines)
+
+    return asked
 
 
 def _stay_asleep() -> None:
