@@ -10,7 +10,7 @@ from browser.patterns import SHIFTS, OpenPage, PatternShop, accessibility_findin
 from offer_cards import bundle_card, free_card, offer_card, shirt_card, wrapping_card
 from playwright.sync_api import Page, expect
 
-from flask_encore.web.contexts import CardState, Notice
+from flask_encore.web.contexts import CardState, Notice, OfferCard
 
 TIMED = {"seconds_left": 90, "extendable": True}
 
@@ -218,6 +218,36 @@ def test_after_a_no_the_next_offer_takes_its_place_without_a_gap_in_between(
     expect(page.get_by_role("heading", name="One more thing for your order #1042")).to_be_focused()
     expect(page.locator("encore-offer")).to_have_count(1)
     assert page.evaluate("heard") == [["declined", "declined"]]
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "following"),
+    [
+        ("accept", CardState.CHARGED, follow_up(place=2)),
+        ("accept", CardState.CHARGED, shirt_card(place=2, follows=True)),
+        ("accept", CardState.FAILED, None),
+        ("decline", CardState.DECLINED, follow_up(because_of_title=None)),
+    ],
+    ids=["a yes", "a yes and a larger card", "a yes that fails", "a no"],
+)
+def test_a_slow_answer_that_brings_another_offer_moves_nothing_below_it(
+    act: str, state: CardState, following: OfferCard | None, page: Page, pattern_shop: PatternShop
+) -> None:
+    page.set_viewport_size({"width": 760, "height": 1400})
+    visit(page, pattern_shop, offer_card(upsell=True, downsell=True))
+    pattern_shop.answers[act].append(state)
+    pattern_shop.following = following
+    pattern_shop.hold.clear()
+    page.locator(f'form[data-act="{act}"] button').click()
+    page.wait_for_timeout(700)  # the browser forgives shifts within 500 ms of a click; this one comes later
+    before = page.locator("#below").bounding_box()
+    pattern_shop.hold.set()
+    expect(page.locator(f"encore-offer{'#encore-2' if following and following.place == 2 else ''}")).to_have_attribute(
+        "data-state", "open" if following else state
+    )
+    expect(page.locator("encore-offer .box[aria-busy]")).to_have_count(0)
+    assert page.locator("#below").bounding_box() == before
+    assert page.evaluate(SHIFTS) == 0
 
 
 # Dialog

@@ -130,6 +130,7 @@ class OfferCard:
         dialog: A name for this offer in the browser's memory, when it opens as a dialog; empty for a section.
         place: On the page, counted from 1: offers of one order stand below each other.
         follows: It follows another offer of the same order.
+        upsell: Another offer may follow a yes, so that room is kept for it.
         downsell: Another offer may follow a no, so that the server's answer to it is waited for.
         charged_at: When the money moved, in the shop's zone.
         undo_until: Until when the shopper may undo, in the shop's zone; ``None`` leaves the undo button out.
@@ -180,6 +181,7 @@ class OfferCard:
     dialog: str = ""
     place: int = 1
     follows: bool = False
+    upsell: bool = False
     downsell: bool = False
     charged_at: datetime | None = None
     undo_until: datetime | None = None

@@ -76,6 +76,7 @@ def card_of(app: AppState, offered: Offered, ticket: Ticket, *, asked: Asked = N
         extendable=timer and row.get("extended_at") is None,
         dialog=row["id"] if snapshot.get("dialog") else "",
         follows=row["step"] > 0,
+        upsell=bool(snapshot.get("on_accept")),
         downsell=bool(snapshot.get("on_decline")),
         notice=asked.notice,
         **chooser,

@@ -10,6 +10,7 @@ const WAITS = [1, 2, 4, 8, 16, 30, 30, 30]; // seconds between two questions; tw
 const LONGEST_REQUEST = 30_000; // ms: the server gives its bank 20 s
 const SEEN = 1000; // ms at least half in view count as seen
 const MARGIN = 16; // px a dialog keeps from the edge
+const ROOM = 1.25; // times this card's height is kept free for the next one, which may have a field more
 
 const asIs = { createHTML: (html) => html, createScriptURL: (url) => url };
 let policy = asIs;
@@ -109,10 +110,13 @@ class EncoreOffer extends HTMLElement {
     const accepting = act === "accept";
     const before = this.state;
     this.#occupy(form?.dataset.busy ?? "");
+    const { height } = this.#view.getBoundingClientRect();
+    // What moves because of a click has to move with it, not when the bank has answered.
+    if (accepting && "upsell" in this.#view.dataset) this.#reserve(height * ROOM);
     const spare = act === "decline" && this.#spare("declined");
     if (spare) this.#show(spare);
     try {
-      this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh, form), accepting);
+      this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh, form), accepting, height);
     } catch {
       if (!this.isConnected) return;
       if (accepting) this.#show(this.#spare("unknown"), true);
@@ -183,11 +187,11 @@ class EncoreOffer extends HTMLElement {
   }
 
   /** Put a fragment in place. While there is a price to show the card keeps its height: nothing below it jumps. */
-  #show(fragment, accepted = false) {
+  #show(fragment, accepted = false, height = 0) {
     const old = this.#view;
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
-    if (view.dataset.state === before && !this.#is("open", "failed")) return this.#follow(fragment);
+    if (view.dataset.state === before && !this.#is("open", "failed")) return this.#follow(fragment, height);
     const same = view.dataset.state === before;
     if (view.querySelector(".price")) view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
     if (!same) view.classList.add("fresh");
@@ -206,24 +210,46 @@ class EncoreOffer extends HTMLElement {
     else this.#say(heading.textContent);
     if (accepted && !this.#is("open", "expired", "sold_out")) this.#tell("accepted");
     if (before !== this.state && this.#is("charged", "declined", "undone")) this.#tell(this.state);
-    this.#follow(fragment);
+    this.#follow(fragment, height);
   }
 
   /** The offer that follows this answer, a section of its own. It takes the place of a no, and stands below a yes. */
-  #follow(fragment) {
+  #follow(fragment, height) {
     const next = fragment.querySelector("encore-offer");
     if (!next || !this.isConnected) return;
     const declined = this.#is("declined");
     if (!declined && document.getElementById(next.id)) return;
     const focused = document.activeElement === this || document.activeElement === document.body;
+    const mark = document.createElement("div");
     this.#dock();
-    this.after(next);
+    this.after(mark);
+    const { top } = mark.getBoundingClientRect();
+    mark.before(next);
+    try { // its own stylesheet comes a moment later, and it must not be seen, or measured, without one
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(Array.from(this.shadowRoot.querySelector("link").sheet.cssRules, (rule) => rule.cssText).join(""));
+      next.shadowRoot.adoptedStyleSheets = [sheet];
+    } catch { /* served from elsewhere: then it comes a moment later */ }
     const heading = next.shadowRoot.querySelector(".heading");
+    if (declined) next.shadowRoot.querySelector(".view").style.minBlockSize = `${height}px`;
+    else {
+      this.style.paddingBottom = "";
+      const spare = top - mark.getBoundingClientRect().top;
+      if (spare > 0) next.#reserve(spare);
+    }
+    mark.remove();
     if (!declined) this.#say(`${this.#view.querySelector(".heading").textContent} ${heading.textContent}`);
     else {
       this.remove();
       if (focused) heading.focus({ preventScroll: true });
     }
+  }
+
+  /** Keep room below, until the shopper does something: what moves then was asked for. */
+  #reserve(height) {
+    this.style.paddingBottom = `${height}px`;
+    const give = () => { if (!this.#busy) this.style.paddingBottom = ""; };
+    for (const kind of ["click", "keyup"]) addEventListener(kind, give, { signal: this.#life.signal });
   }
 
   #tell(what) {
