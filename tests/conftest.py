@@ -11,6 +11,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,11 +82,91 @@ def postgresql_server() -> Iterator[str]:
         shutil.rmtree(data.parent)
 
 
+#: Everything that makes a PostgreSQL schema what it is: a test that changed some of it leaves another answer.
+_SHAPE = """
+SELECT string_agg(part, ';' ORDER BY part) FROM (
+    SELECT format('%s %s %s %s', attrelid::regclass, attnum, format_type(atttypid, atttypmod), attnotnull)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT version_num FROM encore_alembic_version
+) AS parts (part)
+"""
+
+#: Empties every table that somebody wrote to. To truncate one costs some milliseconds, to make a database hundreds.
+_EMPTY = """
+DO $$
+DECLARE name text; is_used boolean; used text[] := '{}';
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'encore_alembic_version'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', name) INTO is_used;
+        IF is_used THEN used := used || quote_ident(name); END IF;
+    END LOOP;
+    IF array_length(used, 1) > 0 THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(used, ', ') || ' RESTART IDENTITY CASCADE';
+    END IF;
+END $$
+"""
+
+
+class ReadyDatabase:
+    """A PostgreSQL database with Encore's tables in it, handed from test to test: each finds them empty.
+
+    It is emptied before a test and not after one: what the last test left running has ended by then.
+    """
+
+    def __init__(self, server: sa.URL) -> None:
+        self._admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+        self._name = f"encore_{uuid.uuid4().hex[:12]}"
+        self.url = server.set(database=self._name).render_as_string(hide_password=False)
+        self._inside = sa.create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        self._shape: str | None = None
+
+    def emptied(self) -> str:
+        """Its URL, nothing in its tables, and nobody else connected."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        with self._admin.connect() as connection:
+            connection.execute(sa.text(others), {"name": self._name})
+        if self._shape is not None:
+            with self._inside.connect() as connection, suppress(sa.exc.ProgrammingError):
+                if connection.scalar(sa.text(_SHAPE)) == self._shape:
+                    connection.execute(sa.text(_EMPTY))
+                    return self.url
+        self.drop()
+        with self._admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {self._name}"))
+        migrations.upgrade(self._inside)
+        with self._inside.connect() as connection:
+            self._shape = connection.scalar(sa.text(_SHAPE))
+        return self.url
+
+    def drop(self) -> None:
+        """Take it away."""
+        with self._admin.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)"))
+        self._admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def ready_database(postgresql_server: str) -> Iterator[ReadyDatabase]:
+    """The database that tests of ``any_shop`` use one after the other."""
+    database = ReadyDatabase(sa.make_url(postgresql_server))
+    yield database
+    database.drop()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, empty database of each kind."""
+    """A fresh, empty database of each kind; of PostgreSQL one with empty tables for ``any_shop``, which wants those."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'encore.sqlite3'}"
+        return
+    if "any_shop" in request.fixturenames:
+        yield request.getfixturevalue("ready_database").emptied()
         return
     server = sa.make_url(request.getfixturevalue("postgresql_server"))
     name = f"encore_{uuid.uuid4().hex[:12]}"
@@ -232,9 +313,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migrated: Path) -> Iterator[ShopFactory]:
-    """Builds host shops; closes their connections afterwards."""
+@contextmanager
+def shops(*, stripe: StripeSimulator, clock: FrozenClock, folder: Path, migrated: Path) -> Iterator[ShopFactory]:
+    """Builds host shops, in a database with its tables in it when *ready*; closes their connections afterwards."""
     made: list[Shop] = []
 
     def make(
@@ -244,10 +325,11 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migra
         trained: bool = False,
         engine: Any = None,
         upgrade: bool = True,
+        ready: bool = False,
         **config: Any,
     ) -> Shop:
-        app = Flask("host", instance_path=str(tmp_path / "instance"))
-        default = tmp_path / "encore.sqlite3"
+        app = Flask("host", instance_path=str(folder / "instance"))
+        default = folder / "encore.sqlite3"
         is_copied = (
             upgrade and engine is None and database_uri in {None, f"sqlite:///{default}"} and not default.exists()
         )
@@ -285,16 +367,25 @@ def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migra
             encore.on(kind)(shop.delivered.append)
         with app.app_context():
             if upgrade:
-                if not is_copied:
+                if not is_copied and not ready:
                     encore.upgrade()
                 encore.catalog.upsert(PRODUCTS)
         made.append(shop)
         return shop
 
-    yield make
-    let_lanes_end()
-    for shop in made:
-        shop.rt.db.dispose()
+    try:
+        yield make
+    finally:
+        let_lanes_end()
+        for shop in made:
+            shop.rt.db.dispose()
+
+
+@pytest.fixture
+def make_shop(stripe: StripeSimulator, clock: FrozenClock, tmp_path: Path, migrated: Path) -> Iterator[ShopFactory]:
+    """Builds host shops; closes their connections afterwards."""
+    with shops(stripe=stripe, clock=clock, folder=tmp_path, migrated=migrated) as make:
+        yield make
 
 
 @pytest.fixture
@@ -306,7 +397,7 @@ def shop(make_shop: ShopFactory) -> Shop:
 @pytest.fixture
 def any_shop(make_shop: ShopFactory, database_uri: str) -> Shop:
     """A shop on SQLite, and again on PostgreSQL."""
-    return make_shop(database_uri)
+    return make_shop(database_uri, ready=database_uri.startswith("postgresql"))
 
 
 if sys.platform == "win32":  # pragma: no cover - the suite needs fork and POSIX signals
