@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_encore.cli.campaigns import campaigns
+from flask_encore.cli.explain import explain
 from flask_encore.cli.switch import switch
 from flask_encore.cli.terminal import Sentences, runtime
 from flask_encore.config import EXTENSION
@@ -36,6 +37,7 @@ def cli() -> None:
 
 
 cli.add_command(campaigns)
+cli.add_command(explain)
 cli.add_command(switch)
 
 

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.funnel import Leak, Step
-from flask_encore.domain.offers import Outcome, Reason
+from flask_encore.domain.offers import Outcome
+from flask_encore.services.reasons import REASONS
 from flask_encore.services.reporting import Entry, Period
 
 
@@ -74,36 +75,6 @@ CHARGES = {
     ChargeStatus.REFUNDING: ("Refund under way", Tone.WAIT),
     ChargeStatus.REFUNDED: ("Refunded", Tone.PLAIN),
     ChargeStatus.DISPUTED: ("Disputed", Tone.BAD),
-}
-
-#: Why there was an offer, or none; with the fix where there is one.
-REASONS = {
-    Reason.CHOSEN: "The best candidate passed every filter.",
-    Reason.SHADOW: "Shadow mode is on: decided, and shown to nobody.",
-    Reason.HOLDOUT: "In the holdout, so that uplift can be measured.",
-    Reason.SWITCHED_OFF: "All offers are switched off: flask encore switch on",
-    Reason.NO_CAMPAIGN: "No campaign applies to this order, and the built-in offer is off or is not for this page.",
-    Reason.QUOTE_FAILED: "ENCORE_QUOTE failed; the log has the details.",
-    Reason.QUOTE_TIMEOUT: "ENCORE_QUOTE took too long.",
-    Reason.QUOTE_NOT_CHARGEABLE: "With shipping and tax the total is one that Stripe does not take.",
-    Reason.HOLD_OVER: "The order page was opened after the time in which fulfilment can be held.",
-    Reason.ENOUGH_SHOWN: "The order was shown as many offers as an order may be shown.",
-    Reason.PAYMENT_UNVERIFIED: "Stripe could not be asked about the payment in time.",
-    Reason.PAYMENT_NOT_SUCCEEDED: "Stripe says the payment has not succeeded.",
-    Reason.PAYMENT_AMOUNT_MISMATCH: "The payment’s amount is not the order’s total.",
-    Reason.PAYMENT_CURRENCY_MISMATCH: "The payment’s currency is not the order’s.",
-    Reason.PAYMENT_MODE_MISMATCH: "A live payment met a test key, or the other way round.",
-    Reason.NO_CUSTOMER: "The payment has no Stripe Customer, so its card cannot be charged again.",
-    Reason.PAYMENT_METHOD_NOT_SAVED: "The card was not saved: the checkout has to set setup_future_usage.",
-    Reason.PAYMENT_METHOD_NOT_REUSABLE: "Paid in a way that cannot be charged with one click.",
-    Reason.NO_MODEL: "Nothing was trained yet: run “flask encore train”.",
-    Reason.NO_CANDIDATE: "The recommender had nothing to say about this basket.",
-    Reason.ALL_FILTERED: "Every candidate was sold out, inactive, in the order already, or had no fitting price.",
-    Reason.ORDER_REFUNDED: "The order itself was refunded.",
-    Reason.ORDER_DISPUTED: "The cardholder's bank disputes the order's own payment.",
-    Reason.ORDER_TOO_OLD: "The page was opened long after the order was paid.",
-    Reason.RANKER_FAILED: "The recommender failed; the log has the details.",
-    Reason.RANKER_TIMEOUT: "The recommender took longer than ENCORE_DECISION_BUDGET_MS.",
 }
 
 QUARANTINE = "Quarantined: Stripe and Encore disagree about it, so nothing automatic happens to it any more."

@@ -1,0 +1,98 @@
+"""``flask encore explain``: why an order was offered what it was, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from flask_encore.cli.terminal import AS_JSON, runtime, told
+from flask_encore.domain.campaigns import BUILT_IN
+from flask_encore.services import explaining
+from flask_encore.services.explaining import Campaigned, Explained
+from flask_encore.services.reasons import REASONS, REFUSALS
+from flask_encore.services.runtime import Runtime
+
+_PAGES = {"thank_you": "thank-you page", "order_status": "order page"}
+
+#: `Explained.is_reproduced` -> how it reads.
+_AGAIN = {
+    True: "the same decision",
+    False: "another decision! The log does not tell the truth; please report this",
+    None: "not possible, the log has no trace of it",
+}
+
+
+@click.command()
+@click.argument("order_ref")
+@AS_JSON
+@with_appcontext
+def explain(order_ref: str, as_json: bool) -> None:
+    """Say why an order was offered what it was, from the decision log alone, and whether the log leads there again.
+
+    Exit status 1 when Encore was never told of the order.
+    """
+    rt = runtime()
+    found = explaining.explain(rt, order_ref)
+    if found is None:
+        raise click.ClickException(f"Encore was never told of an order {order_ref!r}. Is the ref the shop's own?")
+    if as_json:
+        told({"order_ref": order_ref, "decisions": [one.as_json() for one in found]})
+        return
+    if not found:
+        click.echo(f"Nothing was decided about order {order_ref} yet: its page was not opened.")
+    for place, one in enumerate(found):
+        click.echo(("\n" if place else "") + "\n".join(_lines(rt, order_ref, one)))
+
+
+def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
+    at = one.decided_at.astimezone(rt.settings.zone)
+    page = _PAGES.get(one.page, one.page)
+    took = f"decided in {one.latency_us / 1000:.1f} ms"
+    yield f"Order {order_ref}, {page}, step {one.step + 1}, {at:%Y-%m-%d %H:%M:%S %Z}, {took}"
+    yield f"  {one.outcome.replace('_', ' ')}: {REASONS[one.reason]}"
+    if one.total is not None:
+        yield f"  {one.title}, {one.total}, by {_named(one.campaign_ref)}"
+    if one.charge_status:
+        yield f"  accepted; the charge: {one.charge_status.replace('_', ' ')}"
+    if one.asked:
+        yield "  Campaigns that were asked, in this order:"
+        if one.asked_before:
+            yield f"    {one.asked_before:,} before these, of which only the number is kept"
+        for campaign in one.asked:
+            yield f"    {_answer(campaign)}"
+    if one.tied:
+        refs = ", ".join(one.tied)
+        yield f"  A tie: {refs} could have spoken as well, and the refs decided. Give one of them a higher priority."
+    if one.candidates:
+        yield "  Products that were weighed:"
+        for entry in one.candidates:
+            yield f"    {_weighed(entry)}"
+    yield f"  made again from the log: {_AGAIN[one.is_reproduced]}"
+
+
+def _named(campaign_ref: str | None) -> str:
+    return "the built-in offer" if campaign_ref in {None, BUILT_IN} else str(campaign_ref)
+
+
+def _answer(campaign: Campaigned) -> str:
+    """A campaign's answer: that it speaks, or each reason why not. What it says of products is in the log's words."""
+    if campaign.result == "chosen":
+        return f"✓ {_named(campaign.ref)} speaks"
+    sentences = "; ".join(_plain(sentence) for sentence in campaign.because)
+    return f"– {_named(campaign.ref)}: {sentences or campaign.result}"
+
+
+def _plain(sentence: str) -> str:
+    sku, colon, refused = sentence.rpartition(": ")
+    return f"{sku} {REFUSALS[refused]}" if colon and refused in REFUSALS else sentence
+
+
+def _weighed(entry: Mapping[str, Any]) -> str:
+    refused = entry.get("filtered") or ""
+    if refused:
+        return f"– {entry['sku']} {REFUSALS.get(refused, refused)}"
+    worth = entry.get("worth")
+    return f"✓ {entry['sku']} can be offered" + (f", worth {worth:.4g}" if worth is not None else "")
