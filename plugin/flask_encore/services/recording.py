@@ -208,7 +208,7 @@ def _foresee(rt: Runtime, order: PaidOrder, candidates: Sequence[Candidate]) -> 
 
 
 def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    book = campaign_book.current(rt)
+    book = campaign_book.at_hand(rt)
     with rt.db.read() as connection:
         facts = fact_finding.gather(rt, connection, order, book)
         known = shelf.sorted_by(connection, named)
