@@ -199,7 +199,8 @@ def test_a_preview_shows_the_card_and_why_not_the_others_and_saves_nothing(any_s
     told = text_of(response)
     assert response.status_code == 200
     assert "Order 1042: An offer Assam tea, 250 g, £7.65, by tea" in told
-    assert "A mug for the rich mugs Does not apply Order total 34.00 GBP is not ≥ 50.00 GBP" in told
+    assert "A mug for the rich mugs Does not apply order total 34.00 GBP is not ≥ 50.00 GBP" in told
+    assert "Products weighed: 1 tea can be offered" in told
     assert "Tea for your pot?" in told and "Buy now · £7.65" in told
     assert stored(shop) is None
     assert shop.rows("decisions") == []
