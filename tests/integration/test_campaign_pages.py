@@ -12,6 +12,7 @@ from conftest import Shop, ShopFactory
 from dashboard_campaigns import FORM, LIST, TEA, form_in, post, save, stored
 from dashboard_pages import get, text_of
 
+from flask_encore import Money, Product
 from flask_encore.domain.campaigns import CampaignStatus
 
 # The list
@@ -223,6 +224,25 @@ def test_the_previewed_card_can_neither_be_pressed_nor_run(shop: Shop) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("/pictures/tea.jpg", True),
+        ("http://localhost/tea.jpg", True),
+        ("https://cdn.example/tea.jpg", False),
+        ("//cdn.example/tea.jpg", False),
+    ],
+)
+def test_the_previewed_card_loads_no_picture_from_elsewhere(url: str, is_shown: bool, shop: Shop) -> None:
+    tea = Product(sku="tea", title="Tea", price=Money(850, "gbp"), stock=None, image_url=url)
+    with shop.app.app_context():
+        shop.encore.catalog.upsert([tea])
+    shop.pay()
+    page = post(shop, f"{LIST}preview", FORM | {"order_ref": "1042"}).text
+    [source] = set(re.findall(r'<img src="([^"]+)"', page))
+    assert (source if is_shown else source[:11]) == (url if is_shown else "data:image/")
+
+
 def test_an_order_without_an_offer_says_why(shop: Shop) -> None:
     shop.pay(intent=shop.stripe.paid_intent(amount=3400, currency="gbp", setup_future_usage=None))
     assert "No offer The card was not saved" in text_of(post(shop, f"{LIST}preview", FORM | {"order_ref": "1042"}))
@@ -273,6 +293,19 @@ def test_going_on_editing_mine_saves_nothing_and_keeps_what_was_typed(shop: Shop
     assert response.status_code == 200
     assert form_in(response)["name"] == "My tea"
     assert stored(shop).name == "Tea with every pot"
+
+
+def test_going_on_after_a_launch_that_met_a_conflict_launches_nothing_by_itself(shop: Shop) -> None:
+    save(shop, status="draft")
+    mine = form_in(get(shop, f"{LIST}tea/"))
+    save(shop, expected=1, actor="ben", status="draft", priority=5)
+    met = form_in(post(shop, f"{LIST}tea/", mine | {"then": "launch"}))
+    assert met["status"] == "live"
+
+    gone_on = form_in(post(shop, f"{LIST}tea/", met | {"then": "edit"}))
+    post(shop, f"{LIST}tea/", gone_on | {"then": "save"})
+
+    assert stored(shop).status is CampaignStatus.DRAFT
 
 
 def test_a_third_change_in_between_is_a_difference_again(shop: Shop) -> None:
