@@ -16,7 +16,9 @@ from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
 from flask_encore.domain.prices import Quoter
+from flask_encore.services.couriers import Couriers
 from flask_encore.services.lanes import Lanes
+from flask_encore.services.posting import Poster
 from flask_encore.store.database import Database
 
 logger = logging.getLogger("flask_encore")
@@ -74,6 +76,8 @@ class Runtime:
         quote: The shop's own shipping and tax, run in an app context; ``None`` when it has none.
         quoting: Where it runs.
         book: The campaigns as last read.
+        poster: Sends webhooks.
+        couriers: Where each endpoint is served, apart from everything else.
     """
 
     settings: Settings
@@ -94,6 +98,8 @@ class Runtime:
     deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
     quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
     book: BookKept = field(default_factory=lambda: BookKept())
+    poster: Poster = field(default_factory=Poster)
+    couriers: Couriers = field(default_factory=Couriers)
 
     def __post_init__(self) -> None:
         try:
