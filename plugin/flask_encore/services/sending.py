@@ -24,6 +24,9 @@ ATTEMPT_TIME = timedelta(minutes=1)
 BATCH = 200
 #: An endpoint keeps its courier this long, seconds, however much is due; then whoever waits for a courier comes first.
 SHARE_SECONDS = 30.0
+#: Messages an endpoint may refuse in one round before its courier turns back: one it cannot read must not hold up the
+#: others, and one that has troubles of its own must not be sent everything that waits.
+REFUSALS = 3
 #: How long ``flask encore sweep`` waits for the couriers it sent: one share and one last message.
 PATIENCE_SECONDS = 45.0
 
@@ -71,8 +74,10 @@ def hand_out(rt: Runtime, endpoints: list[Webhook]) -> None:
 
 
 def _serve(rt: Runtime, webhook_id: int) -> None:
-    """Send what is due to one endpoint, until nothing is, its share is over, or it fails: a dead one costs one try."""
-    over = time.monotonic() + SHARE_SECONDS
+    """Send what is due to one endpoint, until nothing is, its share is over, or it is in trouble: a dead one costs one
+    try.
+    """
+    over, refused = time.monotonic() + SHARE_SECONDS, 0
     try:
         while True:
             with rt.db.read() as connection:
@@ -88,7 +93,9 @@ def _serve(rt: Runtime, webhook_id: int) -> None:
                 with rt.db.write() as connection:
                     if not hooks.take(connection, row, until=rt.clock() + ATTEMPT_TIME):
                         continue
-                if not _attempt(rt, webhook, row):
+                answer = _attempt(rt, webhook, row)
+                refused += answer is not None and not answer.is_taken
+                if answer is None or refused >= REFUSALS:
                     return
                 taken += 1
             if not taken:
@@ -98,15 +105,15 @@ def _serve(rt: Runtime, webhook_id: int) -> None:
         logger.exception("webhook %s could not be served", webhook_id)
 
 
-def _attempt(rt: Runtime, webhook: Webhook, row: Mapping[Any, Any]) -> bool:
-    """Send one message once, and write down how it went. Whether it was taken."""
+def _attempt(rt: Runtime, webhook: Webhook, row: Mapping[Any, Any]) -> Answer | None:
+    """Send one message once, and write down how it went. What was answered, if anything."""
     payload = row["payload"]
     body = body_of(row["kind"], payload, at=payload.get("occurred_at") or row["created_at"].isoformat())
     answer, error = post(rt, webhook, message_ref(row["dedupe"]), body)
     if answer is not None and answer.is_taken:
         with rt.db.write() as connection:
             hooks.delivered(connection, row["id"], code=answer.code, now=rt.clock())
-        return True
+        return answer
     rt.counts.add("webhook_failed")
     now, gone = rt.clock(), answer is not None and answer.code == GONE
     next_run_at = None
@@ -128,7 +135,7 @@ def _attempt(rt: Runtime, webhook: Webhook, row: Mapping[Any, Any]) -> bool:
         )
     else:
         logger.warning("webhook %s did not take %s of order %s: %s", webhook.id, row["kind"], row["order_ref"], error)
-    return False
+    return answer
 
 
 def post(rt: Runtime, webhook: Webhook, ref: str, body: bytes) -> tuple[Answer | None, str]:
