@@ -16,6 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from conftest import Shop
+
+from flask_encore.domain.hooks import Webhook
+from flask_encore.services import hooking
+
 #: For ``hooks.example.com``, signed by itself, made for these tests and used nowhere else; valid until 2126.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----
@@ -133,3 +138,26 @@ def verifies(request: Request, secret: str) -> bool:
     )
     expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
     return any(hmac.compare_digest(each, f"v1,{expected}") for each in request.headers["webhook-signature"].split(" "))
+
+
+def add(shop: Shop, url: str, *kinds: str) -> Webhook:
+    """An endpoint of the shop."""
+    return hooking.add(shop.rt, url, kinds=kinds, actor="merchant")
+
+
+def deliveries(shop: Shop) -> list[tuple[str, str, int]]:
+    """Order, status and attempts of every delivery, oldest first."""
+    return [(one.order_ref, one.status.value, one.attempts) for one in reversed(hooking.deliveries(shop.rt))]
+
+
+def not_for(order_ref: str, *, times: int = 1_000_000) -> Callable[[Request], int]:
+    """Answers 500 for an order's messages, so many times."""
+    refused: list[Request] = []
+
+    def answer(request: Request) -> int:
+        if request.json["data"].get("order_ref") == order_ref and len(refused) < times:
+            refused.append(request)
+            return 500
+        return 204
+
+    return answer
