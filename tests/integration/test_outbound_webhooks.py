@@ -76,6 +76,19 @@ def test_nothing_is_sent_twice_and_nothing_from_before_the_endpoint_was_there(
     assert endpoint.told == [("charge_succeeded", "2")]
 
 
+def test_a_message_that_one_endpoint_waits_for_is_not_sent_to_one_that_came_later(
+    any_shop: Shop, endpoint: Receiver, second: Receiver
+) -> None:
+    shop = any_shop
+    add(shop, endpoint.url)
+    charged(shop)
+    shop.clock.advance(seconds=1)
+    add(shop, second.url)
+    shop.sweep()
+
+    assert (endpoint.told, second.told) == ([("charge_succeeded", "1042")], [])
+
+
 def test_each_endpoint_is_sent_the_kinds_it_named(any_shop: Shop, endpoint: Receiver, second: Receiver) -> None:
     shop = any_shop
     add(shop, endpoint.url)

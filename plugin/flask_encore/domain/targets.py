@@ -140,7 +140,7 @@ def _check_host(host: str) -> None:
         checked_address(host)
         return
     labels = host.split(".")
-    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1] or (labels[-2] if len(labels) > 1 else "")):
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         # Libraries read 2130706433, 0x7f.1 and 0177.0.0.1 as 127.0.0.1. Whoever means an address writes it plainly.
         checked_address(host)
         return
