@@ -1,8 +1,9 @@
-"""Random histories, written straight into the tables: every outcome, answer, status and refund the constraints allow."""
+"""Random histories, straight into the tables: every outcome, answer, status and refund the constraints allow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -127,3 +128,18 @@ def _refunds(dice: Random, charge: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "refund_ref": f"re_{charge['id']}_{seq}",
             "requested_at": charge["accepted_at"],
         }
+
+
+@contextmanager
+def statements(shop: Shop) -> Iterator[list[str]]:
+    """The statements sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    sa.event.listen(shop.rt.db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(shop.rt.db.engine, "before_cursor_execute", note)

@@ -72,7 +72,13 @@ def _options(command: C) -> C:
     for option in (
         _FROM,
         _TO,
-        click.option("--format", "format", type=click.Choice(list(Format)), default="ndjson", show_default=True),
+        click.option(
+            "--format",
+            "format",
+            type=click.Choice([each.value for each in Format]),
+            default="ndjson",
+            show_default=True,
+        ),
         _BOM,
         click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; default is stdout."),
     )[::-1]:

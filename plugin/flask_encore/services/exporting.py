@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -29,7 +29,7 @@ from flask_encore.store import exports
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 
 #: Rows joined into one piece, so that a file of a million rows is not a million writes.
-PIECE = 500
+PIECE = 100
 
 #: What a spreadsheet takes for the beginning of a formula, or strips until it finds one.
 _FORMULA = re.compile(r"[\t\r]|\s*[=+\-@＝＋－＠]")
@@ -102,7 +102,8 @@ def opened(rt: Runtime, log: Log, days: Days) -> Iterator[Rows]:
     with rt.db.stream() as connection:
         total, rows = read(connection, account=rt.account, since=since, until=until)
         columns, zone = COLUMNS[log], rt.settings.zone
-        yield Rows(columns=columns, total=total, each=(_told(row, columns, zone) for row in rows))
+        with closing(rows):
+            yield Rows(columns=columns, total=total, each=(_told(row, columns, zone) for row in rows))
 
 
 def pieces(rows: Rows, *, format: Format, bom: bool = False) -> Iterator[tuple[int, bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,9 @@ from flask_encore.store.models import charges, decisions
 from flask_encore.store.reports import BACK, ROAD
 
 #: Rows fetched at a time; a decision with its candidates and its trace is some kilobytes.
-_FETCH = 500
+_FETCH = 100
+
+Rows = Generator[Mapping[Any, Any], None, None]
 
 _BACK_COLUMNS = [
     sa.func.coalesce(BACK.c.refunded_minor, 0).label("refunded_minor"),
@@ -46,8 +48,11 @@ _CHARGES = sa.select(
 
 def decided(
     connection: sa.Connection, *, account: str, since: datetime | None, until: datetime | None
-) -> tuple[int, Iterator[Mapping[Any, Any]]]:
-    """How many decisions there are, and each with what became of it, oldest first. *connection* is one of `stream`."""
+) -> tuple[int, Rows]:
+    """How many decisions there are, and each with what became of it, oldest first.
+
+    *connection* is one of `Database.stream`; close the rows before it.
+    """
     chosen = _between(decisions.c.decided_at, decisions.c.account == account, since, until)
     return _count(connection, decisions, chosen), _rows(
         connection, _DECISIONS.where(*chosen).order_by(decisions.c.decided_at, decisions.c.id)
@@ -56,7 +61,7 @@ def decided(
 
 def accepted(
     connection: sa.Connection, *, account: str, since: datetime | None, until: datetime | None
-) -> tuple[int, Iterator[Mapping[Any, Any]]]:
+) -> tuple[int, Rows]:
     """How many charges were accepted, and each with what went back of it, oldest first, as `decided`."""
     chosen = _between(charges.c.accepted_at, charges.c.account == account, since, until)
     return _count(connection, charges, chosen), _rows(
@@ -79,5 +84,7 @@ def _count(connection: sa.Connection, table: sa.Table, conditions: list[sa.Colum
     return connection.execute(sa.select(sa.func.count()).select_from(table).where(*conditions)).scalar_one()
 
 
-def _rows(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Mapping[Any, Any]]:
-    yield from connection.execute(statement, execution_options={"yield_per": _FETCH}).mappings()
+def _rows(connection: sa.Connection, statement: sa.Select[Any]) -> Rows:
+    # Closed by whoever stops early: psycopg warns of a server-side cursor that is left behind.
+    with connection.execute(statement, execution_options={"yield_per": _FETCH}) as result:
+        yield from result.mappings()

@@ -4,35 +4,11 @@ from __future__ import annotations
 
 import re
 
+from exposition_grammar import grammatical
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_encore.web.exposition import Family, single, text
-
-_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
-_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|Inf)|NaN"
-HELP = re.compile(rf"# HELP {_NAME} (?:[^\\\n]|\\[\\n])*")
-TYPE = re.compile(rf"# TYPE {_NAME} (?:counter|gauge|histogram|summary|untyped)")
-SAMPLE = re.compile(rf"({_NAME})(?:\{{({_LABEL}(?:,{_LABEL})*)\}})? ({_NUMBER})")
-
-
-def grammatical(exposition: str) -> dict[str, str]:
-    """Every series -> its value as written; fails on a line the format does not know, and on a series said twice."""
-    assert exposition.endswith("\n") or not exposition
-    series: dict[str, str] = {}
-    family = ""
-    for line in exposition.split("\n")[:-1]:
-        if line.startswith("#"):
-            assert HELP.fullmatch(line) or TYPE.fullmatch(line), line
-            family = line.split(" ")[2]
-            continue
-        found = SAMPLE.fullmatch(line)
-        assert found, line
-        assert found[1] == family
-        assert line.rpartition(" ")[0] not in series
-        series[line.rpartition(" ")[0]] = found[3]
-    return series
 
 
 def test_a_family_is_a_help_a_type_and_its_series() -> None:
