@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?=
 DATA ?=
+RESET ?=
 ARGS ?=
 
 BIN := .venv/bin
@@ -30,8 +31,8 @@ help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-26s%s\n", $$1, $$2}'
 
-demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080, DATA=orders.csv.gz for your own order history)
-	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)")
+demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080; RESET=1 to stock anew; DATA=orders.csv.gz for your own order history)
+	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)") $(if $(RESET),--reset)
 
 test: .venv/.develops ## run every test (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --maxprocesses 4)

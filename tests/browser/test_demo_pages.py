@@ -10,6 +10,12 @@ from browser.patterns import OpenPage
 from demo_host import MATCHA, Visit, open_shop, served, stocked_instance
 from playwright.sync_api import Page, expect
 
+#: A product in several variants.
+GLOVES = "GLOVES-S-RUST"
+
+#: Shows what waits behind a summary.
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
+
 
 @pytest.fixture(scope="module")
 def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
@@ -44,8 +50,9 @@ def complaints(page: Page) -> list[str]:
 def test_no_page_shuts_anybody_out(open_page: OpenPage, shop: str, scheme: str, locale: str) -> None:
     page = open_page(color_scheme=scheme)
     found: list[str] = []
-    for path in (f"/?lang={locale}", "/shelves/tea", "/search?q=mug", f"/products/{MATCHA}", "/basket", "/nowhere"):
+    for path in (f"/?lang={locale}", "/shelves/tea", "/search?q=mug", f"/products/{GLOVES}", "/basket", "/nowhere"):
         page.goto(shop + path)
+        page.evaluate(OPEN_ALL)
         found += complaints(page)
     buy(page, shop)
     found += complaints(page)
@@ -61,8 +68,9 @@ def test_nothing_hangs_over_the_edge_of_a_small_phone_or_breaks_the_policy(
     page = open_page(viewport={"width": 320, "height": 640})
     wide: list[str] = []
     for locale in ("en", "de", "ar"):
-        for path in (f"/?lang={locale}", "/shelves/kitchen", "/search?q=mug", f"/products/{MATCHA}", "/basket"):
+        for path in (f"/?lang={locale}", "/shelves/kitchen", "/search?q=mug", f"/products/{GLOVES}", "/basket"):
             page.goto(shop + path)
+            page.evaluate(OPEN_ALL)
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wide.append(f"{locale} {path}")
         buy(page, shop)

@@ -12,6 +12,7 @@ from conftest import Shop, ShopFactory
 from dashboard_campaigns import FORM, LIST, TEA, form_in, post, save, stored
 from dashboard_pages import get, text_of
 
+from flask_encore import Money, Product
 from flask_encore.domain.campaigns import CampaignStatus
 
 # The list
@@ -199,7 +200,8 @@ def test_a_preview_shows_the_card_and_why_not_the_others_and_saves_nothing(any_s
     told = text_of(response)
     assert response.status_code == 200
     assert "Order 1042: An offer Assam tea, 250 g, £7.65, by tea" in told
-    assert "A mug for the rich mugs Does not apply Order total 34.00 GBP is not ≥ 50.00 GBP" in told
+    assert "A mug for the rich mugs Does not apply order total 34.00 GBP is not ≥ 50.00 GBP" in told
+    assert "Products weighed: 1 tea can be offered" in told
     assert "Tea for your pot?" in told and "Buy now · £7.65" in told
     assert stored(shop) is None
     assert shop.rows("decisions") == []
@@ -220,6 +222,25 @@ def test_the_previewed_card_can_neither_be_pressed_nor_run(shop: Shop) -> None:
     assert re.findall(r"<script[^>]*>", page) == [
         found for found in re.findall(r"<script[^>]*>", page) if "dashboard.js" in found
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("/pictures/tea.jpg", True),
+        ("http://localhost/tea.jpg", True),
+        ("https://cdn.example/tea.jpg", False),
+        ("//cdn.example/tea.jpg", False),
+    ],
+)
+def test_the_previewed_card_loads_no_picture_from_elsewhere(url: str, is_shown: bool, shop: Shop) -> None:
+    tea = Product(sku="tea", title="Tea", price=Money(850, "gbp"), stock=None, image_url=url)
+    with shop.app.app_context():
+        shop.encore.catalog.upsert([tea])
+    shop.pay()
+    page = post(shop, f"{LIST}preview", FORM | {"order_ref": "1042"}).text
+    [source] = set(re.findall(r'<img src="([^"]+)"', page))
+    assert (source if is_shown else source[:11]) == (url if is_shown else "data:image/")
 
 
 def test_an_order_without_an_offer_says_why(shop: Shop) -> None:
@@ -272,6 +293,19 @@ def test_going_on_editing_mine_saves_nothing_and_keeps_what_was_typed(shop: Shop
     assert response.status_code == 200
     assert form_in(response)["name"] == "My tea"
     assert stored(shop).name == "Tea with every pot"
+
+
+def test_going_on_after_a_launch_that_met_a_conflict_launches_nothing_by_itself(shop: Shop) -> None:
+    save(shop, status="draft")
+    mine = form_in(get(shop, f"{LIST}tea/"))
+    save(shop, expected=1, actor="ben", status="draft", priority=5)
+    met = form_in(post(shop, f"{LIST}tea/", mine | {"then": "launch"}))
+    assert met["status"] == "live"
+
+    gone_on = form_in(post(shop, f"{LIST}tea/", met | {"then": "edit"}))
+    post(shop, f"{LIST}tea/", gone_on | {"then": "save"})
+
+    assert stored(shop).status is CampaignStatus.DRAFT
 
 
 def test_a_third_change_in_between_is_a_difference_again(shop: Shop) -> None:

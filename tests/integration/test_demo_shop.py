@@ -9,17 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from demo_host import MATCHA, WHISK, Visit, form_action, nowhere, open_shop, stocked_instance
+from demo_host import MATCHA, WHISK, Visit, form_action, nowhere, open_shop
+from served_shop import generated_instance
 
 from flask_encore.demo import till
 from flask_encore.demo.app import create_app
 from flask_encore.domain.money import Money
+from flask_encore.domain.prices import OfferLine
 
 
 @pytest.fixture(scope="module")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stocked(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The instance folder of the generated shop, stocked and trained once; every test opens a copy."""
-    return stocked_instance(tmp_path_factory.mktemp("stocked"))
+    return generated_instance(tmp_path_factory, worker_id)
 
 
 @pytest.fixture
@@ -180,15 +182,17 @@ def test_an_accepted_offer_becomes_a_line_of_the_order_and_undo_takes_it_off(vis
 
 def test_an_event_delivered_twice_changes_nothing_the_second_time(visit: Visit) -> None:
     order_ref, before = visit.buy(MATCHA), visit.stock_of(WHISK)
-    line = {"charge_ref": "ch-1", "sku": WHISK, "title": "Whisk", "quantity": 1, "amount": Money(1071, "gbp")}
+    line = OfferLine(
+        sku=WHISK, title="Whisk", quantity=1, item=Money(1190, "gbp"), discount=Money(119, "gbp"), ships=True
+    )
     books = visit.shop.books
 
     for _ in range(2):
-        books.add_line(order_ref, **line)  # type: ignore[arg-type]
+        books.add_lines(order_ref, charge_ref="ch-1", lines=[line])
     assert visit.stock_of(WHISK) == before - 1
     for _ in range(2):
-        books.take_line_off("ch-1")
-    books.add_line(order_ref, **line)  # type: ignore[arg-type]
+        books.take_lines_off("ch-1")
+    books.add_lines(order_ref, charge_ref="ch-1", lines=[line])
 
     order = books.order(order_ref)
     assert order is not None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from demo_host import NOW, Visit, open_shop, silent
 
+from flask_encore.demo.books import Books
 from flask_encore.demo.stock import ensure_stocked
 from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.money import Money
+from flask_encore.services import campaigning
 
 HISTORY = "order_id,customer_id,timestamp,sku,title,quantity,unit_price,category\n" + "".join(
     f"{order},c-{order % 7},2026-02-{day:02d},{sku},{title},1,{price},{shelf}\n"
@@ -51,6 +55,12 @@ def test_any_history_stocks_the_shop_and_sells_an_offer(empty: Visit, tmp_path: 
     assert empty.client.get("/pictures/B%2F2.svg").status_code == 200
     assert "Tea &amp; biscuits" in empty.client.get("/products/B/2").text
 
+    # the campaigns of the generated shop name its own products, which are not here
+    with empty.app.app_context():
+        assert campaigning.listed(empty.shop.encore.runtime) == []
+    assert "Try this" not in empty.client.get("/").text
+    assert empty.client.post("/try/bundle").status_code == 404
+
     # opened anew, as the command does: a running shop notices a new model only within a second
     with open_shop(Path(empty.app.instance_path)) as visit:
         page = visit.client.get(f"/orders/{visit.buy('A')}/thanks").text
@@ -84,6 +94,18 @@ def test_stocking_twice_is_quick_and_stocking_from_something_else_is_refused(emp
 
     with pytest.raises(InvalidInput, match=r"is stocked from history\.csv, \d+ bytes\. Start it with --reset"):
         stock(empty, tmp_path, HISTORY + HISTORY.splitlines()[1] + "\n")
+
+
+def test_a_shop_of_another_release_is_not_opened_over(tmp_path: Path) -> None:
+    path = tmp_path / "shop.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE products (sku TEXT PRIMARY KEY)")
+
+    with pytest.raises(InvalidInput, match="stocked by another release"):
+        Books(path)
+
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (1,)
 
 
 def test_a_broken_history_leaves_the_shop_empty(empty: Visit, tmp_path: Path) -> None:

@@ -390,6 +390,17 @@ def test_a_dialog_is_a_section_with_a_name_for_the_browser_until_it_is_answered(
     assert "data-dialog" not in served(shop)[0]
 
 
+def test_what_follows_a_dialog_stands_in_the_page(shop: Shop) -> None:
+    launch(shop, "next", begins=False, placement="dialog")
+    launch(shop, "dialog", placement="dialog", offer={"kind": "fixed", "skus": ["mug"]}, on_accept="next")
+    shop.pay()
+
+    answer = send(shop, token_of(served(shop)[0]), "accept", headers=FRAGMENT)
+
+    [following] = SECTION.findall(answer.text)
+    assert "Assam tea" in following and "data-dialog" not in following
+
+
 def test_an_ordinary_offer_is_no_dialog(shop: Shop) -> None:
     shop.pay()
     assert "data-dialog" not in served(shop)[0]

@@ -111,7 +111,7 @@ def test_a_row_that_cannot_be_looked_at_stops_neither_the_others_nor_the_message
     pass_time(shop, 1)
 
     assert [charge_row(shop, ref)["status"] for ref in ("1", "2", "3")] == ["unknown", "succeeded", "succeeded"]
-    assert [event.order_ref for event in shop.delivered] == ["2", "3"]
+    assert sorted(event.order_ref for event in shop.delivered) == ["2", "3"]  # due at one moment, in either order
     assert shop.rt.counts["look_failed"] == 1
 
 

@@ -16,6 +16,7 @@ from flask_encore.demo.books import Books
 from flask_encore.demo.checkout import Checkout, StripeAccess
 from flask_encore.demo.pictures import picture_url
 from flask_encore.demo.shop import KEY, Shop, shop
+from flask_encore.demo.tax import quote
 from flask_encore.demo.words import LOCALES, RIGHT_TO_LEFT, day, money, word
 from flask_encore.domain.ports import Clock
 from flask_encore.services.runtime import utc_now
@@ -41,12 +42,16 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=LARGEST_FORM,
         ENCORE_THANK_YOU={"shop.thank_you": "order_ref"},
+        ENCORE_ORDER_STATUS={"shop.order": "order_ref"},
+        ENCORE_QUOTE=quote,
         ENCORE_STRIPE_SECRET_KEY=stripe.secret_key,
         ENCORE_STRIPE_PUBLISHABLE_KEY=stripe.publishable_key,
         ENCORE_STRIPE_API_BASE=stripe.api_base,
         ENCORE_STRIPE_WEBHOOK_SECRETS=stripe.webhook_secrets,
         # A stranger who tries the shop has to see the offer; a real shop keeps its holdout.
         ENCORE_HOLDOUT_PERCENT=0,
+        # For the same reason: the computer it is tried on may be busy with other things.
+        ENCORE_DECISION_BUDGET_MS=2_000,
     )
     if stripe.js_url:
         app.config["ENCORE_STRIPE_JS_URL"] = stripe.js_url
@@ -79,19 +84,12 @@ def _listen(encore: Encore) -> None:
     """Keep the shop's order in step with what offers sell. Both handlers are idempotent by the charge."""
 
     @encore.on("charge_succeeded")
-    def add_line(event: ChargeEvent) -> None:
-        shop().books.add_line(
-            event.order_ref,
-            charge_ref=event.charge_ref,
-            sku=event.sku,
-            title=event.title,
-            quantity=event.quantity,
-            amount=event.amount,
-        )
+    def add_lines(event: ChargeEvent) -> None:
+        shop().books.add_lines(event.order_ref, charge_ref=event.charge_ref, lines=event.lines, text=event.text)
 
     @encore.on("charge_refunded")
-    def take_line_off(event: ChargeEvent) -> None:
-        shop().books.take_line_off(event.charge_ref)
+    def take_lines_off(event: ChargeEvent) -> None:
+        shop().books.take_lines_off(event.charge_ref)
 
 
 def _words_for_templates() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,21 +12,27 @@ from pathlib import Path
 
 from flask_encore.demo.catalogue import Category, ShopProduct
 from flask_encore.demo.pictures import picture_url
+from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import OrderLine, Product
+from flask_encore.domain.prices import OfferLine
 
 #: New orders are numbered from here on; the generated history ends well below.
 FIRST_ORDER = 200_001
 
-_SCHEMA = """
+#: Counts up with the tables below. A demo's file of another release is not migrated: the shop is stocked anew.
+SCHEMA = 2
+
+_SCHEMA = f"""
 PRAGMA journal_mode = WAL;
+PRAGMA user_version = {SCHEMA};
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS categories (
     slug TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, line TEXT NOT NULL, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS products (
     sku TEXT PRIMARY KEY, title TEXT NOT NULL, price INTEGER NOT NULL, currency TEXT NOT NULL, stock INTEGER,
-    category TEXT NOT NULL REFERENCES categories (name), cost INTEGER, shape TEXT NOT NULL, blurb TEXT NOT NULL,
-    sold INTEGER NOT NULL);
+    category TEXT NOT NULL, cost INTEGER, was INTEGER, parent TEXT, options TEXT NOT NULL, shape TEXT NOT NULL,
+    blurb TEXT NOT NULL, sold INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS products_by_category ON products (category, sold DESC);
 CREATE TABLE IF NOT EXISTS orders (
     number INTEGER PRIMARY KEY, session_ref TEXT UNIQUE, status TEXT NOT NULL CHECK (status IN ('pending', 'paid')),
@@ -35,21 +42,26 @@ CREATE TABLE IF NOT EXISTS lines (
     number INTEGER NOT NULL REFERENCES orders (number), sku TEXT NOT NULL, title TEXT NOT NULL,
     quantity INTEGER NOT NULL, unit_price INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS added (
-    charge_ref TEXT PRIMARY KEY, number INTEGER NOT NULL REFERENCES orders (number), sku TEXT NOT NULL,
-    title TEXT NOT NULL, quantity INTEGER NOT NULL, amount INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('charged', 'undone')));
+    charge_ref TEXT NOT NULL, place INTEGER NOT NULL, number INTEGER NOT NULL REFERENCES orders (number),
+    sku TEXT NOT NULL, title TEXT NOT NULL, quantity INTEGER NOT NULL, amount INTEGER NOT NULL, text TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('charged', 'undone')), PRIMARY KEY (charge_ref, place));
 CREATE TABLE IF NOT EXISTS used_links (token TEXT PRIMARY KEY);
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """A line an accepted offer added to an order: paid by a charge of its own, taken off again when undone."""
+    """A line an accepted offer added to an order: paid by a charge of its own, taken off again when undone.
+
+    Attributes:
+        text: What the shopper wrote for it, such as the words on a gift's tag; plain text of any characters.
+    """
 
     sku: str
     title: str
     quantity: int
     amount: Money
+    text: str
     undone: bool
 
 
@@ -77,11 +89,18 @@ class ShopOrder:
 
 
 class Books:
-    """Reads and writes the shop's file. One short connection per call, so any thread may use it."""
+    """Reads and writes the shop's file. One short connection per call, so any thread may use it.
+
+    Raises:
+        InvalidInput: When the file is one of another release.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._open() as db:
+            known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'products'").fetchone()
+            if known and db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+                raise InvalidInput("It was stocked by another release. Start it with --reset (make demo RESET=1).")
             db.executescript(_SCHEMA)
 
     @contextmanager
@@ -117,7 +136,7 @@ class Books:
                 [(shelf.slug, shelf.name, shelf.line, position) for position, shelf in enumerate(categories)],
             )
             db.executemany(
-                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO products VALUES ({', '.join('?' * 13)})",
                 [
                     (
                         item.product.sku,
@@ -127,6 +146,9 @@ class Books:
                         item.product.stock,
                         item.product.category,
                         item.product.cost.minor_units if item.product.cost else None,
+                        item.product.was.minor_units if item.product.was else None,
+                        item.product.parent,
+                        json.dumps(item.product.options),
                         item.shape,
                         item.blurb,
                         sold.get(item.product.sku, 0),
@@ -141,7 +163,7 @@ class Books:
         """Every shelf with its number of products, in order."""
         with self._open() as db:
             rows = db.execute(
-                "SELECT c.slug, c.name, c.line, count(p.sku) AS size FROM categories c "
+                "SELECT c.slug, c.name, c.line, count(DISTINCT coalesce(p.parent, p.sku)) AS size FROM categories c "
                 "JOIN products p ON p.category = c.name GROUP BY c.slug ORDER BY c.position"
             ).fetchall()
         return [(Category(name=row["name"], slug=row["slug"], line=row["line"]), row["size"]) for row in rows]
@@ -157,6 +179,12 @@ class Books:
             rows = db.execute(f"SELECT * FROM products WHERE sku IN ({marks})", tuple(skus)).fetchall()
         found = {row["sku"]: _shop_product(row) for row in rows}
         return [found[sku] for sku in skus if sku in found]
+
+    def variants(self, parent: str) -> list[ShopProduct]:
+        """Every variant of an article, in the catalogue's order."""
+        with self._open() as db:
+            rows = db.execute("SELECT * FROM products WHERE parent = ? ORDER BY rowid", (parent,)).fetchall()
+        return [_shop_product(row) for row in rows]
 
     def shelf(self, category: str, *, limit: int, offset: int = 0) -> list[ShopProduct]:
         """Products of a category, best-sellers first."""
@@ -176,9 +204,12 @@ class Books:
         return self._products(where, tuple(patterns), limit, 0)
 
     def _products(self, where: str, values: tuple[str, ...], limit: int, offset: int) -> list[ShopProduct]:
+        """What stands on a shelf: of an article in variants the first, of what is handed over the counter nothing."""
         with self._open() as db:
             rows = db.execute(
-                f"SELECT * FROM products WHERE {where} ORDER BY sold DESC, sku LIMIT ? OFFSET ?",
+                f"SELECT * FROM products WHERE {where} AND category IN (SELECT name FROM categories) "
+                "AND (parent IS NULL OR rowid = (SELECT min(rowid) FROM products v WHERE v.parent = products.parent)) "
+                "ORDER BY sold DESC, sku LIMIT ? OFFSET ?",
                 (*values, limit, offset),
             ).fetchall()
         return [_shop_product(row) for row in rows]
@@ -244,26 +275,41 @@ class Books:
         with self._open() as db:
             db.execute("UPDATE orders SET told = 1 WHERE number = ?", (_number(order_ref),))
 
-    def add_line(self, order_ref: str, *, charge_ref: str, sku: str, title: str, quantity: int, amount: Money) -> None:
-        """An offer was charged: add its line. Idempotent on *charge_ref*; an order that is not ours is left alone."""
-        with self._open() as db:
-            added = db.execute(
-                "INSERT INTO added SELECT ?, number, ?, ?, ?, ?, 'charged' FROM orders WHERE number = ? "
-                "ON CONFLICT DO NOTHING",
-                (charge_ref, sku, title, quantity, amount.minor_units, _number(order_ref)),
-            ).rowcount
-            if added:
-                db.execute("UPDATE products SET stock = max(stock - ?, 0) WHERE sku = ?", (quantity, sku))
+    def add_lines(self, order_ref: str, *, charge_ref: str, lines: Sequence[OfferLine], text: str = "") -> None:
+        """An offer was charged: add what it sold. Idempotent on *charge_ref*; an order that is not ours is left alone.
 
-    def take_line_off(self, charge_ref: str) -> None:
-        """The charge was refunded: its line is undone and the goods are back. Idempotent."""
+        Args:
+            text: What the shopper wrote for it; empty when nothing.
+        """
+        names = {item.product.sku: item.name for item in self.products_of([line.sku for line in lines])}
         with self._open() as db:
-            row = db.execute(
+            for place, line in enumerate(lines):
+                added = db.execute(
+                    "INSERT INTO added SELECT ?, ?, number, ?, ?, ?, ?, ?, 'charged' FROM orders WHERE number = ? "
+                    "ON CONFLICT DO NOTHING",
+                    (
+                        charge_ref,
+                        place,
+                        line.sku,
+                        names.get(line.sku, line.title),
+                        line.quantity,
+                        line.amount.minor_units,
+                        text if place == 0 else "",
+                        _number(order_ref),
+                    ),
+                ).rowcount
+                if added:
+                    _off_the_shelf(db, line.sku, line.quantity)
+
+    def take_lines_off(self, charge_ref: str) -> None:
+        """The charge was refunded: what it added is undone and the goods are back. Idempotent."""
+        with self._open() as db:
+            rows = db.execute(
                 "UPDATE added SET state = 'undone' WHERE charge_ref = ? AND state = 'charged' RETURNING sku, quantity",
                 (charge_ref,),
-            ).fetchone()
-            if row:
-                db.execute("UPDATE products SET stock = stock + ? WHERE sku = ?", (row["quantity"], row["sku"]))
+            ).fetchall()
+            for row in rows:
+                _off_the_shelf(db, row["sku"], -row["quantity"])
 
     def _order(self, where: str, value: object) -> ShopOrder | None:
         with self._open() as db:
@@ -298,6 +344,7 @@ class Books:
                     title=line["title"],
                     quantity=line["quantity"],
                     amount=Money(line["amount"], currency),
+                    text=line["text"],
                     undone=line["state"] == "undone",
                 )
                 for line in added
@@ -318,6 +365,11 @@ def _number(order_ref: str) -> int:
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 12 else 0
 
 
+def _off_the_shelf(db: sqlite3.Connection, sku: str, quantity: int) -> None:
+    """Take *quantity* off, or put back what is below zero; what is not counted stays so."""
+    db.execute("UPDATE products SET stock = max(stock - ?, 0) WHERE sku = ?", (quantity, sku))
+
+
 def _literally(term: str) -> str:
     return term.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
@@ -333,6 +385,9 @@ def _shop_product(row: sqlite3.Row) -> ShopProduct:
             category=row["category"],
             image_url=picture_url(row["sku"]),
             cost=Money(row["cost"], currency) if row["cost"] is not None else None,
+            parent=row["parent"],
+            options=json.loads(row["options"]),
+            was=Money(row["was"], currency) if row["was"] is not None else None,
         ),
         shape=row["shape"],
         blurb=row["blurb"],

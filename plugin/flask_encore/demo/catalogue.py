@@ -38,6 +38,12 @@ class ShopProduct:
     shape: str
     blurb: str
 
+    @property
+    def name(self) -> str:
+        """Its title, and what tells it from the other variants of its article."""
+        told = ", ".join(self.product.options.values())
+        return f"{self.product.title} ({told})" if told else self.product.title
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planted:
@@ -78,6 +84,29 @@ def products() -> tuple[ShopProduct, ...]:
                     cost=Money(round(pence * shelf["cost"]), CURRENCY),
                 )
                 found.append(ShopProduct(product=product, shape=family["shape"], blurb=family["blurb"]))
+    return tuple(found)
+
+
+@cache
+def counter() -> tuple[ShopProduct, ...]:
+    """What only campaigns offer: services, a sample, and an article in several variants. Nobody has bought it yet."""
+    found = []
+    for item in _book()["counter"]:
+        names = item.get("options", ())
+        for *values, stock in item.get("variants", [[item.get("stock")]]):
+            sku = "-".join([item["sku"], *(value.upper() for value in values)])
+            product = Product(
+                sku=sku,
+                title=item["title"],
+                price=Money(item["price"], CURRENCY),
+                stock=stock,
+                category=item["category"],
+                image_url=picture_url(sku),
+                parent=item["sku"] if values else None,
+                options=dict(zip(names, values, strict=True)),
+                was=Money(item["was"], CURRENCY) if "was" in item else None,
+            )
+            found.append(ShopProduct(product=product, shape=item["shape"], blurb=item["blurb"]))
     return tuple(found)
 
 

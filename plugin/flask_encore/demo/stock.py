@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median_low
 
-from flask_encore.demo import catalogue
+from flask_encore.demo import campaigns, catalogue
 from flask_encore.demo.catalogue import CURRENCY, Category, ShopProduct
 from flask_encore.demo.generate import generate
 from flask_encore.demo.pictures import picture_url, shape_of
@@ -79,6 +79,8 @@ def ensure_stocked(shop: Shop, *, data: Path | None, now: datetime, tell: Tell, 
         rows = file.rows
     shop.encore.catalog.upsert([item.product for item in products])
     shop.books.put(categories, products, Counter(row[1] for row in rows))
+    if data is None:  # they name this shop's own products
+        campaigns.introduce(shop.encore.runtime)
     with bar("Training the recommender") as progress:
         # Whoever looks at a demo wants to see an offer, also from a history a real shop would wait with.
         report = shop.encore.train(force=True, progress=progress)
@@ -89,6 +91,7 @@ def ensure_stocked(shop: Shop, *, data: Path | None, now: datetime, tell: Tell, 
         f"{report.hit_rate_at_3:.0%} of cases; best-sellers would in {report.popularity_hit_rate_at_3:.0%}."
     )
     shop.books.note("products", str(len(products)))
+    shop.books.note("trials", "1" if data is None else "")
     shop.books.note("stocked", source)
     return Stocked(products=len(products), fresh=True)
 
@@ -126,7 +129,7 @@ def _generated(
     with shop.encore.runtime.db.write() as connection:
         history.Sink(connection).add(made.rows)
     progress(1.0)
-    return made.products, catalogue.categories(), made.rows
+    return [*made.products, *catalogue.counter()], catalogue.categories(), made.rows
 
 
 def _prices(rows: Iterable[HistoryRow]) -> dict[str, Money]:

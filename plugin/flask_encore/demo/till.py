@@ -149,7 +149,7 @@ def tell_encore(paid: ShopOrder) -> None:
 def make_sample(skus: list[str], *, now: datetime) -> str:
     """A paid order of *skus* by a shopper who was never there; its order_ref. Needs an app context."""
     lines = [
-        OrderLine(sku=item.product.sku, title=item.product.title, quantity=1, unit_price=item.product.price)
+        OrderLine(sku=item.product.sku, title=item.name, quantity=1, unit_price=item.product.price)
         for item in shop().books.products_of(skus)
     ]
     order_ref = shop().books.open_order(lines, customer_ref="sample-shopper", locale="en", now=now)

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_encore.demo import till, visit
+from flask_encore.demo.campaigns import TRIALS
 from flask_encore.demo.pictures import picture
 from flask_encore.demo.shop import shop
 from flask_encore.domain.money import MINIMUM_CHARGE, Money
@@ -42,6 +43,7 @@ def create_blueprint() -> Blueprint:
     blueprint.get("/pictures/<path:sku>.svg")(picture_of)
     blueprint.get("/basket")(show_basket)
     blueprint.post("/basket")(change_basket)
+    blueprint.post("/try/<slug>")(fill_basket)
     till.mount(blueprint)
     return blueprint
 
@@ -52,7 +54,13 @@ def home() -> str:
     shelves = [(category, size, books.shelf(category.name, limit=3)) for category, size in books.categories()]
     favourites = books.favourites(limit=FRONT)
     window = [items[0] for _category, _size, items in shelves[1::3] if items] if len(shelves) > WINDOW else favourites
-    return render_template("demo/home.html", shelves=shelves, favourites=favourites, window=window[:WINDOW])
+    return render_template(
+        "demo/home.html",
+        shelves=shelves,
+        favourites=favourites,
+        window=window[:WINDOW],
+        trials=TRIALS if books.meta("trials") else (),
+    )
 
 
 def shelf(slug: str) -> str:
@@ -80,8 +88,14 @@ def product(sku: str) -> str:
     found = shop().books.product(sku)
     if found is None:
         abort(404)
-    beside = [item for item in shop().books.shelf(found.product.category or "", limit=5) if item.product.sku != sku]
-    return render_template("demo/product.html", item=found, beside=beside[:4])
+    parent = found.product.parent
+    beside = [
+        item
+        for item in shop().books.shelf(found.product.category or "", limit=5)
+        if item.product.sku != sku and (parent is None or item.product.parent != parent)
+    ]
+    variants = shop().books.variants(parent) if parent else []
+    return render_template("demo/product.html", item=found, variants=variants, beside=beside[:4])
 
 
 def picture_of(sku: str) -> Response:
@@ -89,7 +103,7 @@ def picture_of(sku: str) -> Response:
     found = shop().books.product(sku)
     if found is None:
         abort(404)
-    response = Response(picture(sku, found.product.title, found.shape), mimetype="image/svg+xml")
+    response = Response(picture(sku, found.name, found.shape), mimetype="image/svg+xml")
     response.cache_control.public = True
     response.cache_control.max_age = PICTURE_AGE
     return response
@@ -120,6 +134,17 @@ def change_basket() -> BaseResponse:
     wanted = visit.basket().get(sku, 0) + asked if request.form.get("add") else asked
     stock = visit.LARGEST_QUANTITY if found.product.stock is None else found.product.stock
     visit.put(sku, max(min(wanted, stock, visit.LARGEST_QUANTITY), 0))
+    return redirect(url_for("shop.show_basket"), code=303)
+
+
+def fill_basket(slug: str) -> BaseResponse:
+    """Put one of the table's baskets in place of what was there; then have a look at it."""
+    trial = next((trial for trial in TRIALS if trial.slug == slug and shop().books.meta("trials")), None)
+    if trial is None:
+        abort(404)
+    visit.empty_basket()
+    for sku, quantity in trial.basket.items():
+        visit.put(sku, quantity)
     return redirect(url_for("shop.show_basket"), code=303)
 
 

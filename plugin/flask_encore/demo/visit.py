@@ -54,7 +54,7 @@ def basket_lines() -> list[OrderLine]:
     return [
         OrderLine(
             sku=item.product.sku,
-            title=item.product.title,
+            title=item.name,
             quantity=held[item.product.sku],
             unit_price=item.product.price,
         )

@@ -53,6 +53,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "لن يُخصم أي مبلغ دون تلك النقرة.",
     ),
     "in_stock": ("In stock", "Vorrätig", "متوفر"),
+    "was": (
+        "Lowest price of the last 30 days: {price}",
+        "Niedrigster Preis der letzten 30 Tage: {price}",
+        "أدنى سعر خلال آخر 30 يومًا: {price}",
+    ),
     "few_left": ("Only {count} left", "Nur noch {count}", "بقي {count} فقط"),
     "sold_out": ("Sold out", "Ausverkauft", "نفد المخزون"),
     "found": ("{count} found for “{words}”", "{count} gefunden für „{words}“", "{count} نتيجة عن «{words}»"),

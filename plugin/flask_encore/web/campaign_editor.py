@@ -116,6 +116,9 @@ def _typed(saved: Saved | None) -> Draft:
     fields = {name: text.replace("\r\n", "\n") for name, text in request.form.items()}
     if saved is not None:
         fields["ref"] = saved.campaign.ref
+        if fields.get("then") == "edit":
+            # Nobody launches a campaign by going on with it: the form's buttons ask again.
+            fields["status"] = saved.campaign.status.value
     reading = campaign_form.read(fields)
     if request.form.get("then") == "launch":
         reading.definition["status"] = CampaignStatus.LIVE.value

@@ -94,6 +94,11 @@ RESULTS = {
 }
 
 
+def filtered(reason: str) -> str:
+    """Why a product cannot be offered, from the decision log's word for it; empty there is that it can."""
+    return reason.replace("_", " ") if reason else "can be offered"
+
+
 def field_name(name: str) -> str:
     """A field as the list of errors calls it: ``fixed.discount.percent`` is “Discount percent”."""
     words = [part for part in name.split(".") if part != "if" and part not in KIND_WORDS] or [name]

@@ -74,7 +74,8 @@ def card_of(app: AppState, offered: Offered, ticket: Ticket, *, asked: Asked = N
         text=CardText(**text, given=asked.text) if text else None,
         seconds_left=max(1, ceil(left)) if timer else None,
         extendable=timer and row.get("extended_at") is None,
-        dialog=row["id"] if snapshot.get("dialog") else "",
+        # What follows stands in the page: a second dialog on top of the first one's answer would hide it.
+        dialog=row["id"] if snapshot.get("dialog") and row["step"] == 0 else "",
         follows=row["step"] > 0,
         upsell=bool(snapshot.get("on_accept")),
         downsell=bool(snapshot.get("on_decline")),

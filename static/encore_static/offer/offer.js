@@ -119,7 +119,8 @@ class EncoreOffer extends HTMLElement {
       this.#show(await this.#ask(form?.getAttribute("action") ?? this.dataset.refresh, form), accepting, height);
     } catch {
       if (!this.isConnected) return;
-      if (accepting) this.#show(this.#spare("unknown"), true);
+      const lost = accepting && this.#spare("unknown");
+      if (lost) this.#show(lost, true);
       else this.#complain();
     } finally {
       this.#release();
@@ -221,7 +222,6 @@ class EncoreOffer extends HTMLElement {
     if (!declined && document.getElementById(next.id)) return;
     const focused = document.activeElement === this || document.activeElement === document.body;
     const mark = document.createElement("div");
-    this.#dock();
     this.after(mark);
     const { top } = mark.getBoundingClientRect();
     mark.before(next);

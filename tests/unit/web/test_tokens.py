@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
 from flask_encore.testing import FrozenClock
-from flask_encore.web.tokens import SALT, Ticket, Tokens
+from flask_encore.web.tokens import SALT, Ticket, Tokens, asked_in, asking, choice_in, without_asking
 
 KEY, OLD_KEY = "the newest key, 32 characters ok", "the key before it, 32 characters"
 TICKET = Ticket(offer_id="b1946ac92492d2347c6235b4d2611184", account="acct_1", path="/thanks/1042?x=1")
@@ -32,6 +33,46 @@ def signed(content: object, *, key: str = KEY, salt: str = SALT) -> str:
 
 def test_a_token_reads_as_the_ticket_it_was_made_of() -> None:
     assert tokens().read(tokens().issue(TICKET)) == TICKET
+
+
+def test_a_ticket_keeps_its_place_and_the_first_place_is_signed_as_it_always_was() -> None:
+    second = replace(TICKET, place=2)
+    assert tokens().read(tokens().issue(second)) == second
+    assert tokens().read(signed([TICKET.offer_id, TICKET.account, TICKET.path])) == TICKET
+
+
+@pytest.mark.parametrize("place", [1, 0, -1, True, "2", 2.0, None])
+def test_a_place_that_is_none_of_ours_reads_as_nothing(place: object) -> None:
+    assert tokens().read(signed([TICKET.offer_id, TICKET.account, TICKET.path, place])) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "choice", "notice", "url"),
+    [
+        ("/thanks/1", 1, 0, "", "/thanks/1"),
+        ("/thanks/1", 1, 2, "", "/thanks/1?encore_choice=2"),
+        ("/thanks/1?x=1", 1, 0, "busy", "/thanks/1?x=1&encore_notice=busy"),
+        ("/thanks/1", 2, 3, "busy", "/thanks/1?encore_2_choice=3&encore_2_notice=busy"),
+    ],
+)
+def test_a_page_is_asked_for_a_choice_by_arguments_of_our_own_and_forgets_them(
+    path: str, place: int, choice: int, notice: str, url: str
+) -> None:
+    assert asking(path, place=place, choice=choice, notice=notice) == url
+    query = dict(pair.split("=") for pair in url.partition("?")[2].split("&") if pair)
+    assert asked_in(query, place=place) == (choice, notice)
+    assert asked_in(query, place=3) == (0, "")
+    assert without_asking(url.partition("?")[2]) == path.partition("?")[2]
+
+
+def test_arguments_of_the_shops_own_are_left_alone() -> None:
+    own = "encore=1&encore_x=2&choice=3&xencore_choice=4&encore_choices=5"
+    assert without_asking(f"{own}&encore_choice=6&encore_12_notice=x") == own
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0", "٣", " 1", "1\n", "100", "x", "0x1"])
+def test_what_is_no_number_of_a_choice_is_the_number_no_choice_has(text: str) -> None:
+    assert choice_in(text) == -1
 
 
 def test_a_token_can_stand_in_a_url_as_it_is() -> None:
