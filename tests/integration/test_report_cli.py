@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -259,6 +260,22 @@ def test_an_export_that_breaks_leaves_the_file_as_it_was(
 
     assert (told.exit_code, file.read_text()) == (1, "yesterday's\n")
     assert [each.name for each in tmp_path.glob("*log.ndjson*")] == ["log.ndjson"]
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(sold: Shop, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "march.ndjson")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+
+    told = [run(sold, "export", "charges", "--output", str(tmp_path / name)) for name in ("link", "pipe")]
+    piped = os.read(reader, 65_536)
+    os.close(reader)
+
+    assert [each.exit_code for each in told] == [0, 0]
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "march.ndjson").read_bytes() == piped
+    assert piped.count(b"\n") == 2
 
 
 def test_a_folder_that_is_not_there_is_refused_in_a_sentence(sold: Shop, tmp_path: Path) -> None:

@@ -125,6 +125,12 @@ def _sink(output: Path | None) -> Iterator[Callable[[bytes], object]]:
     if output is None:
         yield _say
         return
+    output = output.resolve()
+    if output.exists() and not output.is_file():
+        # A pipe or a device is written to; put in its place, a file would take it away.
+        with output.open("wb") as stream:
+            yield stream.write
+        return
     try:
         file = NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False)  # noqa: SIM115
     except OSError as error:
