@@ -339,3 +339,18 @@ def test_on_postgresql_the_server_keeps_the_rows_that_were_not_asked_for(any_sho
         assert list(rows.each) == []
 
     assert cursors == ["Cursor", "ServerCursor"]
+
+
+def test_who_stops_reading_leaves_no_cursor_open(any_shop: Shop) -> None:
+    write(any_shop, seed=7, count=300, begins=START, days=1)
+    cursors: list[Any] = []
+
+    def note(_connection: Any, cursor: Any, *_: Any) -> None:
+        cursors.append(cursor)
+
+    sa.event.listen(any_shop.rt.db.engine, "after_cursor_execute", note)
+    with exporting.opened(any_shop.rt, Log.DECISIONS, Days()) as rows:
+        next(rows.each)
+
+    with pytest.raises(Exception, match="closed"):
+        cursors[-1].fetchone()
