@@ -49,7 +49,7 @@ def _decision(dice: Random, id: str, at: datetime) -> dict[str, Any]:
         "id": id,
         "account": dice.choice(["", "", "", "acct_other"]),
         "order_ref": f"o-{id}",
-        "placement": "thank_you",
+        "placement": dice.choice(["thank_you", "thank_you", "order_status"]),
         "step": dice.choice([0, 0, 1]),
         "outcome": outcome.value,
         "reason": dice.choice(list(Reason)).value,

@@ -36,13 +36,26 @@ def recounted(shop: Shop) -> dict[tuple[str, str | None], Counter[str]]:
     found: dict[tuple[str, str | None], Counter[str]] = {}
     for row in shop.rows("decisions"):
         is_counted = row["account"] == "" and micros(BEGINS) <= row["decided_at"] < micros(ENDS)
-        if not is_counted or not (row["outcome"] == "offered" or (row["outcome"] == "held_out" and row["step"] == 0)):
+        begins = row["step"] == 0 and row["placement"] == "thank_you"
+        if not is_counted or not (row["outcome"] == "offered" or (row["outcome"] == "held_out" and begins)):
             continue
         charge = charge_of.get(row["id"])
         for campaign in (None, row["campaign_ref"] or "built-in"):
             tally = found.setdefault((row["currency"], campaign), Counter())
             tally.update(_one(row, charge, back[row["id"]]))
     return found
+
+
+def without(shop: Shop) -> dict[tuple[str, str], int]:
+    """(ineligible or error, why) -> how many orders got nothing, from the rows alone."""
+    return Counter(
+        (row["outcome"], row["reason"])
+        for row in shop.rows("decisions")
+        if row["account"] == ""
+        and micros(BEGINS) <= row["decided_at"] < micros(ENDS)
+        and row["outcome"] in {"ineligible", "error"}
+        and (row["step"], row["placement"]) == (0, "thank_you")
+    )
 
 
 def _one(row: dict[str, Any], charge: dict[str, Any] | None, back: int) -> Counter[str]:
@@ -83,6 +96,7 @@ def test_every_figure_equals_a_recount_of_the_rows_to_the_minor_unit(make_shop: 
         write(shop, seed=seed, count=400, begins=datetime(2026, 2, 13, tzinfo=UTC), days=11)
         told = reporting.figures(shop.rt, WEEK)
         assert tallies(told) == recounted(shop)
+        assert {(outcome, reason): count for outcome, reason, count in told.without_offer} == without(shop)
     # Four currencies, and in each three campaigns (none is the built-in one's): nothing is missing on both sides.
     assert len(tallies(told)) == 4 + 4 * 3
 
