@@ -84,7 +84,7 @@ def counted(
             sa.func.coalesce(sa.func.sum(BACK.c.refunded_minor), 0).label("refunded_minor"),
         )
         .select_from(ROAD)
-        # An offer that found nothing to follow it, or an order page with nothing to add, is no order without an offer.
+        # A missing follow-up, and an order page with nothing to add, are no order without an offer.
         .where(
             decisions.c.account == account,
             sa.or_(
