@@ -53,12 +53,18 @@ def pairs(
     one, two = rows[places], table.items[places].astype(np.int64)
     together = table.together[places].astype(np.int64)
     lift = together * model.orders / (model.orders_with[one] * model.orders_with[two])
-    strength = (together, lift) if by_lift else (lift, together)
-    # The last key counts most. Equal ones by number: a lower number is a better seller.
-    order = np.lexsort((np.minimum(one, two), np.maximum(one, two), -strength[0], -strength[1]))
+    second_key, first_key = (together, lift) if by_lift else (lift, together)
     # A pair may stand in the lists of both, so twice as many hold enough different ones.
+    twice = 2 * most
+    if 0 < twice < len(places):
+        (best,) = (first_key >= np.partition(first_key, -twice)[-twice]).nonzero()
+    else:
+        best = np.arange(len(places))
+    # The last key counts most. Equal ones by number: a lower number is a better seller.
+    keys = (np.minimum(one, two), np.maximum(one, two), -second_key, -first_key)
+    order = best[np.lexsort([key[best] for key in keys])]
     seen: dict[tuple[int, int], int] = {}
-    for place in order[: 2 * most].tolist():
+    for place in order[:twice].tolist():
         first, second = int(one[place]), int(two[place])
         seen.setdefault((max(first, second), min(first, second)), place)
     return list(_told(model, list(seen)[:most], together, list(seen.values()), wanted))

@@ -126,7 +126,8 @@ def test_what_came_after_the_training_is_told_with_its_interval(trained: Shop, c
     told = text_of(get(trained, ROOM))
     # Four of four: Wilson's score interval from 51.0 % on.
     assert "Hit rate since its training 100.0% 95% interval: 51.0% to 100.0%, of 4 orders" in told
-    assert "No worse than luck explains. NDCG 1.000. 0.0% of 8 lines are of products it had never seen." in told
+    assert "No worse than luck explains. The upright line is the 100.0% it had on its own held-out orders." in told
+    assert "NDCG 1.000. 0.0% of 8 lines are of products it had never seen." in told
 
 
 def test_orders_without_times_say_so(make_shop: ShopFactory) -> None:
