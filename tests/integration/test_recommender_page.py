@@ -129,6 +129,13 @@ def test_what_came_after_the_training_is_told_with_its_interval(trained: Shop, c
     assert "No worse than luck explains. The upright line is the 100.0% it had on its own held-out orders." in told
     assert "NDCG 1.000. 0.0% of 8 lines are of products it had never seen." in told
 
+    # To ask about every order takes its time, so it is asked anew after five minutes.
+    trained.pay("n4", lines=lines)
+    clock.advance(minutes=4, seconds=59)
+    assert "to 100.0%, of 4 orders" in text_of(get(trained, ROOM))
+    clock.advance(seconds=1)
+    assert "to 100.0%, of 5 orders" in text_of(get(trained, ROOM))
+
 
 def test_orders_without_times_say_so(make_shop: ShopFactory) -> None:
     shop = make_shop(trained=True)

@@ -39,7 +39,10 @@ const training = document.querySelector("[data-training]");
 if (training) {
   const look = async () => {
     try {
-      const told = await (await fetch(training.dataset.training)).json();
+      const answer = await fetch(training.dataset.training);
+      // Who is not signed in any more is asked to by the page itself.
+      if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
+      const told = await answer.json();
       if (!told.running) return location.reload();
       training.querySelector("progress").value = told.percent;
       training.querySelector("[data-percent]").textContent = `${told.percent}%`;
