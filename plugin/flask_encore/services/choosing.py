@@ -15,6 +15,7 @@ from typing import Any
 
 from flask_encore.domain.acceptance import Eligible, Pick
 from flask_encore.domain.book import Book, Listed, built_in
+from flask_encore.domain.budgets import Left, within
 from flask_encore.domain.campaigns import BUILT_IN, Budget, Campaign, CampaignState
 from flask_encore.domain.facts import RuleFacts
 from flask_encore.domain.kinds import Complementary, skus_of
@@ -330,6 +331,15 @@ def _spent(situation: Situation, campaign: Campaign) -> str:
     return f"{sold} of {budget.amount} is sold" if budget.amount <= sold else ""
 
 
+def _left(situation: Situation, campaign: Campaign) -> Left | None:
+    """What its budget leaves; ``None`` without one."""
+    budget = campaign.budget
+    if budget is None:
+        return None
+    units, amounts = situation.sold.get(campaign.ref, (0, {}))
+    return Left.of(budget, units=units, minor_units=amounts.get(situation.read.order["currency"], 0))
+
+
 def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[dict[str, Any]]]:
     """One of the campaign's alternatives, with its propensity; and all of them with what refused each."""
     rt, kind = situation.rt, listed.campaign.offer
@@ -345,6 +355,9 @@ def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[di
         guard_percent=rt.settings.price_guard_percent,
         shown=situation.shown,
     )
+    left = _left(situation, listed.campaign)
+    if left is not None:
+        found = [within(one, left) for one in found]
     log = [one.candidate.as_json() | {"filtered": one.refused} for one in found]
     passed = [place for place, one in enumerate(found) if not one.refused]
     if not passed:
