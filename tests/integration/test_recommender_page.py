@@ -13,7 +13,7 @@ from conftest import START, Shop, ShopFactory
 from dashboard_campaigns import form_in, post, save, stored
 from dashboard_pages import get, guarded, text_of
 
-from flask_encore import Money, OrderLine
+from flask_encore import Money, OrderLine, Product
 from flask_encore.ranking.alone import alone
 from flask_encore.ranking.under_way import under_way
 from flask_encore.services import recommender
@@ -150,6 +150,29 @@ def test_a_live_model_that_cannot_be_used_is_told_plainly(trained: Shop) -> None
     told = text_of(get(served(trained), ROOM))
     assert "The live model cannot be used. Model-" in told
     assert "train again" in told
+
+
+def test_without_a_live_model_that_can_be_read_the_others_can_be_gone_back_to(trained: Shop) -> None:
+    folder, kept = Path(trained.rt.settings.model_dir), version(trained)
+    past(trained, 20, "pot", "tea", name="n")
+    with trained.app.app_context():
+        broken = trained.encore.train().version
+    (folder / f"model-{broken}" / "manifest.json").write_text("torn")
+    told = text_of(get(served(trained), ROOM))
+    assert "The live model cannot be used." in told
+    assert "No model yet" not in told
+    assert post(trained, f"{ROOM}models/{kept}/use").status_code == 303
+    assert version(trained) == kept
+
+
+def test_what_a_shop_calls_its_products_is_text_and_never_markup(trained: Shop) -> None:
+    with trained.app.app_context():
+        trained.encore.catalog.upsert([Product(sku="mug", title="<b>Mug</b>", price=Money(900, "gbp"))])
+    for path in (ROOM, f"{ROOM}?q=<script>", PAIR):
+        page = get(trained, path)
+        assert page.status_code == 200
+        assert not re.search(r"<b>Mug|<script>", page.text)
+    assert "Offer <b>Mug</b> first".lower() in text_of(get(trained, PAIR)).lower()
 
 
 def test_a_shop_with_a_ranker_of_its_own_is_told_that_the_models_do_not_choose(trained: Shop, make_shop: Any) -> None:

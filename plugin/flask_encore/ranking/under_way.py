@@ -23,6 +23,11 @@ _SIZE = 128
 @contextmanager
 def under_way(folder: Path, *, now: datetime) -> Iterator[Callable[[float], None]]:
     """Tell how far the training is, 0 to 1, until the end of the block; then the file goes. Call it within `alone`."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows has no such lock; nobody sees a training there
+        yield _tell_nobody
+        return
     path = folder / FILE
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     told = -1
@@ -39,7 +44,7 @@ def under_way(folder: Path, *, now: datetime) -> Iterator[Callable[[float], None
             os.write(handle, words.encode().ljust(_SIZE))
 
     try:
-        _hold(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX)  # waits for who only looks
         tell(0.0)
         yield tell
     finally:
@@ -50,11 +55,17 @@ def under_way(folder: Path, *, now: datetime) -> Iterator[Callable[[float], None
 def running(folder: Path) -> Running | None:
     """The training under way, or the one that came to no end; ``None`` when the last one ended."""
     try:
+        import fcntl
+
         handle = os.open(folder / FILE, os.O_RDONLY)
-    except OSError:
+    except (ImportError, OSError):
         return None
     try:
-        broke_off = not _is_held(handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            broke_off = True
+        except BlockingIOError:
+            broke_off = False
         if broke_off and os.fstat(handle).st_nlink == 0:
             return None  # it ended between two lines of this function
         told = json.loads(os.read(handle, _SIZE))
@@ -67,22 +78,5 @@ def running(folder: Path) -> Running | None:
         os.close(handle)
 
 
-def _hold(handle: int) -> None:
-    """Wait for whoever only looks, and hold it."""
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - on Windows a training is not seen by other processes
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX)
-
-
-def _is_held(handle: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - see above
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
+def _tell_nobody(share: float) -> None:
+    """Where nobody looks."""

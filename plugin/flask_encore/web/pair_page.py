@@ -20,12 +20,12 @@ NOT_SAVED = "Nothing was saved"
 
 def add_to(blueprint: Blueprint) -> None:
     """The page, and what its form does."""
-    blueprint.get("/dashboard/recommender/pair")(pair)
-    blueprint.post("/dashboard/recommender/pair")(say)
+    blueprint.get("/dashboard/recommender/pair")(pair_of_products)
+    blueprint.post("/dashboard/recommender/pair")(save_pair)
 
 
 @on_database
-def pair() -> Response:
+def pair_of_products() -> Response:
     """The pair, the campaigns that can take it, and the way to a new one. Changes nothing."""
     asked = _pair()
     return _no_pair() if asked is None else _page(*asked)
@@ -33,7 +33,7 @@ def pair() -> Response:
 
 @on_database
 @changes_something(NOT_SAVED)
-def say() -> Response:
+def save_pair() -> Response:
     """Add the pair to a campaign, over the version that was on the page. A second click finds it there."""
     rt = state().runtime
     asked, chosen = _pair(), _chosen()
@@ -61,7 +61,7 @@ def say() -> Response:
             fields=campaign_form.fields_of(definition), saved=saved, version=version, errors={}, definition=definition
         )
         return campaign_editor.difference(draft, conflict)
-    return see(url("pair", sku=asked[0], other=asked[1], saved=ref))
+    return see(url("pair_of_products", sku=asked[0], other=asked[1], saved=ref))
 
 
 def _pair() -> tuple[str, str] | None:

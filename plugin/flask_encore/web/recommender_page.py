@@ -59,13 +59,13 @@ def add_to(blueprint: Blueprint) -> None:
     """The routes below ``/dashboard/recommender``."""
     blueprint.get("/dashboard/recommender/", endpoint=HERE)(overview)
     blueprint.get("/dashboard/recommender/train")(ask_train)
-    blueprint.post("/dashboard/recommender/train")(train)
-    blueprint.get("/dashboard/recommender/force")(ask_force)
-    blueprint.post("/dashboard/recommender/force")(force)
-    blueprint.get("/dashboard/recommender/training")(training)
+    blueprint.post("/dashboard/recommender/train")(train_now)
+    blueprint.get("/dashboard/recommender/force")(ask_force_training)
+    blueprint.post("/dashboard/recommender/force")(force_training)
+    blueprint.get("/dashboard/recommender/training")(watch_training)
     blueprint.get("/dashboard/recommender/training.json")(training_share)
-    blueprint.get("/dashboard/recommender/models/<version>/use")(ask_use)
-    blueprint.post("/dashboard/recommender/models/<version>/use")(use)
+    blueprint.get("/dashboard/recommender/models/<version>/use")(ask_use_model)
+    blueprint.post("/dashboard/recommender/models/<version>/use")(use_model)
 
 
 @on_database
@@ -146,20 +146,20 @@ def ask_train() -> Response:
 
 @on_database
 @changes_something(NOT_BEGUN)
-def train() -> Response:
+def train_now() -> Response:
     """Begin a training in the background."""
     return _begin() if is_sealed() else ask(*TRAIN, stale=True, danger=False, here=HERE)
 
 
 @on_database
-def ask_force() -> Response:
+def ask_force_training() -> Response:
     """Ask once more. Changes nothing."""
     return ask(*FORCE, stale=False, danger=True, here=HERE)
 
 
 @on_database
 @changes_something(NOT_BEGUN)
-def force() -> Response:
+def force_training() -> Response:
     """Begin a training whose model goes live whatever is to be said against it."""
     return _begin(force=True) if is_sealed() else ask(*FORCE, stale=True, danger=True, here=HERE)
 
@@ -169,11 +169,11 @@ def _begin(*, force: bool = False) -> Response:
         recommender.begin(state().runtime, actor=g.encore_actor, force=force)
     except TrainingBusy:
         return message(409, NOT_BEGUN, BUSY)
-    return see(url("training"))
+    return see(url("watch_training"))
 
 
 @on_database
-def training() -> Response:
+def watch_training() -> Response:
     """How far the training is; when there is none, how the last one ended."""
     rt = state().runtime
     running = rt.trainer.running()
@@ -193,14 +193,14 @@ def training_share() -> Response:
 
 
 @on_database
-def ask_use(version: str) -> Response:
+def ask_use_model(version: str) -> Response:
     """Ask once more. Changes nothing."""
     return _ask_use(version)
 
 
 @on_database
 @changes_something("Nothing was changed")
-def use(version: str) -> Response:
+def use_model(version: str) -> Response:
     """Put an older model live. A second click finds it live."""
     if not is_sealed():
         return _ask_use(version, stale=True)
