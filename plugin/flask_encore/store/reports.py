@@ -69,7 +69,7 @@ def counted(
             sa.func.coalesce(sa.func.sum(_back.c.refunded_minor), 0).label("refunded_minor"),
         )
         .select_from(_ROAD)
-        # An offer that found nothing to follow it, and an order page with nothing to add, are no order without an offer.
+        # A missing follow-up, and an order page with nothing to add, are no order without an offer.
         .where(
             decisions.c.account == account,
             sa.or_(
