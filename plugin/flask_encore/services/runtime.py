@@ -16,12 +16,16 @@ from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
 from flask_encore.domain.prices import Quoter
+from flask_encore.domain.training import Drift
 from flask_encore.services.couriers import Couriers
 from flask_encore.services.lanes import Lanes
 from flask_encore.services.posting import Poster
 from flask_encore.store.database import Database
 
 logger = logging.getLogger("flask_encore")
+
+#: Monitors ask one at a time; a second and a third may while a database hangs, and no more threads than that.
+EXAMINING_LANES = 4
 
 Handler = Callable[[ChargeEvent], object]
 
@@ -61,6 +65,13 @@ class BookKept:
         self.reading = threading.Lock()
 
 
+class DriftKept:
+    """How the live model does, as a page of this process asked last: (its version, when, what was found)."""
+
+    def __init__(self) -> None:
+        self.latest: tuple[str, datetime, Drift | None] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """The parts of one app.
@@ -75,9 +86,11 @@ class Runtime:
         deciding: Where the thank-you page's offer is looked up.
         quote: The shop's own shipping and tax, run in an app context; ``None`` when it has none.
         quoting: Where it runs.
+        examining: Where health is looked at; a database that hangs takes no other lane.
         book: The campaigns as last read.
         poster: Sends webhooks.
         couriers: Where each endpoint is served, apart from everything else.
+        drift: How the live model did, as last asked.
     """
 
     settings: Settings
@@ -97,9 +110,11 @@ class Runtime:
     ranking: Lanes = field(default_factory=lambda: Lanes("encore-ranking"))
     deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
     quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
+    examining: Lanes = field(default_factory=lambda: Lanes("encore-examining", lanes=EXAMINING_LANES))
     book: BookKept = field(default_factory=lambda: BookKept())
     poster: Poster = field(default_factory=Poster)
     couriers: Couriers = field(default_factory=Couriers)
+    drift: DriftKept = field(default_factory=lambda: DriftKept())
 
     def __post_init__(self) -> None:
         try:
