@@ -26,7 +26,7 @@ from flask_encore.payments.stripe_gateway import StripeGateway
 from flask_encore.ranking.acceptance import LearnedAcceptance
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
-from flask_encore.services import recording, recovering, refunding, stocking, training
+from flask_encore.services import recording, recovering, refunding, sending, stocking, training
 from flask_encore.services.importing import OrderFile, ProductFile
 from flask_encore.services.recording import Recorded
 from flask_encore.services.runtime import Handler, Runtime, logger, utc_now
@@ -236,7 +236,10 @@ class Encore:
 
     def sweep(self) -> recovering.Swept:
         """Do everything that is due, once, as ``flask encore sweep`` does. Needs an app context."""
-        return recovering.sweep(state().runtime)
+        rt = state().runtime
+        done = recovering.sweep(rt)
+        sending.send(rt, patience_seconds=sending.PATIENCE_SECONDS)
+        return done
 
     def close(self) -> None:
         """End the embedded worker after its round and close the database connections. Needs an app context.
@@ -245,6 +248,7 @@ class Encore:
         """
         app = state()
         app.worker.stop()
+        app.runtime.couriers.wait(sending.PATIENCE_SECONDS)
         app.runtime.db.dispose()
 
     def upgrade(self) -> None:

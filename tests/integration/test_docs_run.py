@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from flask import Blueprint, Flask
 from flask_encore import Encore, Money, signals
 from flask_encore.cli import cli
 from flask_encore.domain.events import ChargeEvent, EventKind
+from flask_encore.domain.hooks import body_of, headers_of, secret_of
 from flask_encore.domain.prices import OfferLine
 from flask_encore.testing import StripeSimulator
 
@@ -174,6 +176,29 @@ def test_the_doubles_drive_an_app_as_the_testing_page_shows(stripe: StripeSimula
     world: dict[str, Any] = {"app": shop_app(tmp_path, stripe)}
     exec(block("docs/testing.md", "doubles"), world)
     assert world["clock"]() == datetime(2026, 3, 2, 14, 34, tzinfo=UTC)
+
+
+def test_a_receiver_verifies_as_the_webhooks_page_shows() -> None:
+    world: dict[str, Any] = {}
+    exec(block("docs/webhooks.md", "verify"), world)
+    sent, new, old, other = datetime(2026, 3, 2, 14, 3, tzinfo=UTC), *(secret_of(bytes([n]) * 32) for n in range(3))
+    body = body_of("charge_succeeded", event(EventKind.CHARGE_SUCCEEDED).as_json(), at=sent.isoformat())
+    headers = headers_of("msg_1", body, secrets=[new, old], now=sent)
+
+    def verified(secret: str, later: int = 0, **changed: str) -> Any:
+        return world["verified"](headers | changed, body, secret, now=lambda: sent.timestamp() + later)
+
+    assert verified(new) == verified(old, later=300) == json.loads(body)
+    assert verified(new)["data"]["order_ref"] == "1043"
+    for secret, later, changed in (
+        (other, 0, {}),
+        (new, 301, {}),
+        (new, -301, {}),
+        (new, 0, {"webhook-id": "msg_2"}),
+        (new, 0, {"webhook-timestamp": str(int(sent.timestamp()) + 1)}),
+    ):
+        with pytest.raises(ValueError, match=r"too old|not signed"):
+            verified(secret, later, **changed)
 
 
 def event(kind: EventKind) -> ChargeEvent:

@@ -36,6 +36,8 @@ TABLES = {
     "encore_refunds",
     "encore_switches",
     "encore_trainings",
+    "encore_webhook_deliveries",
+    "encore_webhooks",
 }
 
 
@@ -181,6 +183,25 @@ def test_going_back_takes_free_offers_and_shadowed_decisions_away_and_nothing_el
         assert connection.execute(sa.text("SELECT id FROM encore_charges")).scalars().all() == ["c0"]
 
 
+def test_what_was_told_before_there_were_webhooks_stays_and_is_nobodys(db: Database) -> None:
+    migrations.upgrade(db.engine, "0003")
+    values = {"dedupe": "ch:charge_succeeded:1", "account": "", "order_ref": "1042", "charge_id": "ch", "kind": "k"}
+    values |= {"payload": {}, "created_at": 7, "attempts": 0, "next_run_at": 7, "last_error": ""}
+    with db.engine.begin() as connection:
+        table = sa.Table("encore_outbox", sa.MetaData(), autoload_with=connection)
+        connection.execute(sa.insert(table), [values])
+    before = described(db, "encore_outbox")
+
+    migrations.upgrade(db.engine)
+    with db.engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT order_ref, hooked_at FROM encore_outbox")).all() == [("1042", 7)]
+    command.downgrade(migrations.config(db.engine), "0003")
+
+    assert described(db, "encore_outbox") == before
+    with db.engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT order_ref FROM encore_outbox")).scalars().all() == ["1042"]
+
+
 def test_alembic_finds_no_difference_between_the_models_and_the_migrated_tables(db: Database) -> None:
     migrations.upgrade(db.engine)
     with db.engine.connect() as connection:
@@ -202,9 +223,11 @@ def test_the_migrated_tables_have_every_rule_of_the_models(db: Database) -> None
     assert {name for found in migrated.values() for name, *_, where in found["indexes"] if where} == {
         "ix_encore_charges_due",
         "ix_encore_outbox_due",
+        "ix_encore_outbox_unhooked",
+        "ix_encore_webhook_deliveries_due",
         "uq_encore_refunds_one_open",
     }
-    assert sum(len(found["checks"]) for found in migrated.values()) == 14
+    assert sum(len(found["checks"]) for found in migrated.values()) == 16
 
 
 def described(db: Database, *names: str) -> dict[str, dict[str, Any]]:
@@ -354,4 +377,4 @@ def test_the_migrations_are_found_in_a_folder_with_a_percent_sign(
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
 
     migrations.upgrade(db.engine)
-    assert migrations.current(db.engine) == migrations.head() == "0003"
+    assert migrations.current(db.engine) == migrations.head() == "0004"

@@ -125,7 +125,7 @@ def test_the_small_answers_are_small(any_shop: Shop, act: str, log: list[str]) -
     assert counted == log
 
 
-def test_a_sweep_with_nothing_due_costs_three_looks_and_a_heartbeat(any_shop: Shop) -> None:
+def test_a_sweep_with_nothing_due_costs_four_looks_and_a_heartbeat(any_shop: Shop) -> None:
     shop = any_shop
     shop.sweep()
     with statements(shop) as log:
@@ -137,6 +137,7 @@ def test_a_sweep_with_nothing_due_costs_three_looks_and_a_heartbeat(any_shop: Sh
         "SELECT encore_orders",
         "INSERT encore_heartbeats",
         "COMMIT",
+        "SELECT encore_webhooks",
     ]
 
 

@@ -17,9 +17,10 @@ from flask_encore.cli.explain import explain
 from flask_encore.cli.reports import export, report
 from flask_encore.cli.switch import switch
 from flask_encore.cli.terminal import Sentences, runtime
+from flask_encore.cli.webhooks import webhooks
 from flask_encore.config import EXTENSION
 from flask_encore.domain.acceptance import AcceptanceReport
-from flask_encore.services import doctoring, learning, recovering, stocking, training
+from flask_encore.services import doctoring, learning, recovering, sending, stocking, training
 from flask_encore.services.csv_files import Problems
 from flask_encore.services.working import Worker, work_once
 from flask_encore.store import migrations
@@ -40,6 +41,7 @@ def cli() -> None:
 cli.add_command(campaigns)
 cli.add_command(explain)
 cli.add_command(switch)
+cli.add_command(webhooks)
 cli.add_command(report)
 cli.add_command(export)
 
@@ -177,11 +179,12 @@ def sweep() -> None:
     """Do everything that is due, once: for cron, every minute.
 
     Finishes charges and refunds without an answer, cancels abandoned ones, ends fulfilment holds, delivers events to
-    your handlers.
+    your handlers, and to your webhooks.
     """
     rt = runtime()
     done = recovering.sweep(rt)
     click.echo(f"charges {done.charges}, payments verified {done.payments}, events delivered {done.delivered}")
+    sending.send(rt, patience_seconds=sending.PATIENCE_SECONDS)
 
 
 @cli.command()
@@ -201,6 +204,7 @@ def work() -> None:
     trainer.start()
     sweeper.loop()
     trainer.stop()
+    rt.couriers.wait(sending.PATIENCE_SECONDS)
     click.echo("Ended.")
 
 

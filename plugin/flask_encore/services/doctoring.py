@@ -11,9 +11,10 @@ from typing import Any
 
 from flask_encore.domain.campaigns import CampaignStatus
 from flask_encore.domain.errors import GatewayError
+from flask_encore.domain.hooks import DeliveryStatus
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import Inspectable
-from flask_encore.services import campaign_doubts, campaigning, learning, switching
+from flask_encore.services import campaign_doubts, campaigning, hooking, learning, switching
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, events, history, migrations, orders, outbox, trainings
@@ -69,7 +70,7 @@ class Finding:
 def examine(rt: Runtime, *, guarded: bool) -> list[Finding]:
     """Every finding, in the order of the installation's steps. *guarded*: whether there is an admin_guard."""
     findings = [*_configuration(rt, guarded=guarded), *_stripe(rt)]
-    for look in (_tables, _data, _campaigns, _webhooks, _worker, _recent_orders):
+    for look in (_tables, _data, _campaigns, _webhooks, _endpoints, _worker, _recent_orders):
         try:
             findings += look(rt)
         except StoreError as error:
@@ -229,6 +230,20 @@ def _webhooks(rt: Runtime) -> Iterator[Finding]:
         )
     else:
         yield Finding(severity="ok", subject="webhooks", found=f"last one {_ago(rt.clock() - last)}")
+
+
+def _endpoints(rt: Runtime) -> Iterator[Finding]:
+    """The merchant's own webhooks, where there are any."""
+    counts = hooking.counts(rt)
+    for webhook in hooking.listed(rt):
+        given_up = counts.get((webhook.id, DeliveryStatus.FAILED), 0)
+        found, fix = "takes what it is sent", ""
+        if given_up:
+            found = f"{given_up:,} deliveries were given up after three days"
+            fix = f"flask encore webhooks deliveries --failed says why; then: webhooks replay --failed {webhook.id}"
+        if webhook.active_since is None:
+            found, fix = "is paused", f"flask encore webhooks resume {webhook.id}"
+        yield Finding(severity="warning" if fix else "ok", subject=f"webhook {webhook.id}", found=found, fix=fix)
 
 
 def _worker(rt: Runtime) -> Iterator[Finding]:

@@ -17,7 +17,9 @@ from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
 from flask_encore.domain.prices import Quoter
 from flask_encore.domain.training import Drift
+from flask_encore.services.couriers import Couriers
 from flask_encore.services.lanes import Lanes
+from flask_encore.services.posting import Poster
 from flask_encore.store.database import Database
 
 logger = logging.getLogger("flask_encore")
@@ -86,6 +88,8 @@ class Runtime:
         quoting: Where it runs.
         examining: Where health is looked at; a database that hangs takes no other lane.
         book: The campaigns as last read.
+        poster: Sends webhooks.
+        couriers: Where each endpoint is served, apart from everything else.
         drift: How the live model did, as last asked.
     """
 
@@ -108,6 +112,8 @@ class Runtime:
     quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
     examining: Lanes = field(default_factory=lambda: Lanes("encore-examining", lanes=EXAMINING_LANES))
     book: BookKept = field(default_factory=lambda: BookKept())
+    poster: Poster = field(default_factory=Poster)
+    couriers: Couriers = field(default_factory=Couriers)
     drift: DriftKept = field(default_factory=lambda: DriftKept())
 
     def __post_init__(self) -> None:

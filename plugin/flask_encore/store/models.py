@@ -15,6 +15,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.hooks import DeliveryStatus, Secret
 from flask_encore.domain.offers import Outcome
 
 #: Constraint names must be stable: Alembic compares them and `store` turns some violations into domain errors.
@@ -49,6 +50,17 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Back to an aware datetime in UTC."""
         return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+
+
+class Hidden(TypeDecorator[Secret]):
+    """A signing secret. Whoever prints a row, a statement's parameters or an error about them prints none."""
+
+    impl = sa.String(100)
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Secret | None:
+        """As a string that does not say itself."""
+        return None if value is None else Secret(value)
 
 
 def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
@@ -279,6 +291,15 @@ outbox = sa.Table(
     sa.Column("next_run_at", Instant),
     sa.Column("delivered_at", Instant),
     sa.Column("last_error", sa.String(300), nullable=False),
+    # When it was handed to the webhooks that want it. A mark on the row, because ids are not committed in their order.
+    sa.Column("hooked_at", Instant),
+    sa.Index(
+        "ix_encore_outbox_unhooked",
+        "account",
+        "created_at",
+        sqlite_where=sa.text("hooked_at IS NULL"),
+        postgresql_where=sa.text("hooked_at IS NULL"),
+    ),
     sa.Index(
         "ix_encore_outbox_due",
         "next_run_at",
@@ -286,6 +307,60 @@ outbox = sa.Table(
         postgresql_where=sa.text("delivered_at IS NULL"),
     ),
     sa.Index("ix_encore_outbox_order", "account", "order_ref", "id"),
+)
+
+# Where a merchant's own systems are told what handlers are told; never read by a page of the shop.
+webhooks = sa.Table(
+    "encore_webhooks",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("url", sa.String(2000), nullable=False),
+    sa.Column("secret", Hidden, nullable=False),
+    # The one before the last rotation, which signs too for a while.
+    sa.Column("previous_secret", Hidden),
+    sa.Column("previous_until", Instant),
+    # Kinds of events; an empty list is every one.
+    sa.Column("kinds", sa.JSON, nullable=False),
+    # NULL while it is paused.
+    sa.Column("active_since", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("ix_encore_webhooks_account", "account"),
+    # The id of one that was removed is in the audit log, and must not become another's.
+    sqlite_autoincrement=True,
+)
+
+webhook_deliveries = sa.Table(
+    "encore_webhook_deliveries",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("webhook_id", sa.BigInteger, nullable=False),
+    # The outbox's row; the message is read from there.
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("order_ref", _Ref, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_run_at", Instant),
+    sa.Column("give_up_at", Instant, nullable=False),
+    sa.Column("response_code", sa.Integer),
+    sa.Column("last_error", sa.String(300), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("delivered_at", Instant),
+    # However many workers hand messages out at one time: one delivery of each.
+    sa.UniqueConstraint("webhook_id", "message_id"),
+    _one_of("status", DeliveryStatus),
+    sa.CheckConstraint("(status = 'waiting') = (next_run_at IS NOT NULL)", name="waiting"),
+    sa.Index(
+        "ix_encore_webhook_deliveries_due",
+        "webhook_id",
+        "next_run_at",
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    ),
+    # Of one order the next message waits for the one before it.
+    sa.Index("ix_encore_webhook_deliveries_order", "webhook_id", "order_ref", "message_id"),
+    sqlite_autoincrement=True,
 )
 
 history_lines = sa.Table(
