@@ -17,7 +17,15 @@ from flask_encore.services import refunding, reporting
 from flask_encore.services.reporting import Entry, Period
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import charges
-from flask_encore.web import campaign_editor, campaign_files, campaign_pages, history_page, patterns_page, switches_page
+from flask_encore.web import (
+    campaign_editor,
+    campaign_files,
+    campaign_pages,
+    customers_page,
+    history_page,
+    patterns_page,
+    switches_page,
+)
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.current import AppState, state
 from flask_encore.web.dashboard_frame import (
@@ -49,7 +57,16 @@ def create_blueprint() -> Blueprint:
     blueprint.get("/dashboard/")(overview)
     blueprint.get("/dashboard/charges/<charge_ref>/refund")(confirm_refund)
     blueprint.post("/dashboard/charges/<charge_ref>/refund")(refund)
-    for room in (campaign_pages, campaign_editor, campaign_files, history_page, switches_page, patterns_page):
+    rooms = (
+        campaign_pages,
+        campaign_editor,
+        campaign_files,
+        customers_page,
+        history_page,
+        switches_page,
+        patterns_page,
+    )
+    for room in rooms:
         room.add_to(blueprint)
     return blueprint
 
