@@ -12,7 +12,7 @@ from campaigns import launch, only
 from conftest import Shop, ShopFactory
 from money import charge_row, heal, state_of, statements, take, together, undo_offer
 
-from flask_encore import Money
+from flask_encore import Money, Product
 from flask_encore.services import campaigning
 from flask_encore.store import budgets, charges
 
@@ -126,6 +126,54 @@ def test_the_units_of_a_quantity_count_and_a_gift_spends_units(any_shop: Shop) -
 
     assert sold(shop) == {"tea": (2, {"gbp": 0})}
     assert shop.stock("pot") == 3
+
+
+@pytest.mark.parametrize(
+    ("budget", "quantities"),
+    [
+        ({"units": 6}, [2, 4, 6]),
+        ({"units": 5}, [2, 4]),
+        ({"units": 3}, [2]),
+        ({"units": 1}, None),
+        ({"amount": "52.00", "currency": "gbp"}, [2, 4]),  # 12.90 each
+        ({"amount": "51.59", "currency": "gbp"}, [2]),
+        ({"amount": "25.79", "currency": "gbp"}, None),
+    ],
+)
+def test_more_than_the_budget_has_left_is_not_offered(
+    shop: Shop, budget: dict[str, Any], quantities: list[int] | None
+) -> None:
+    more = {"kind": "more", "minimum": 2, "maximum": 6, "step": 2}
+    launch(shop, "tea", budget=budget, offer=more)
+    shop.pay(skus=("mug",), total=Money(20_000, "gbp"))
+    offered = only(shop).decision
+
+    if quantities is None:  # the next campaign speaks
+        assert (offered["campaign_ref"], offered["sku"]) == ("built-in", "tea")
+        return
+    shown = [one["quantity"] for one in offered["snapshot"]["choices"]] or [offered["quantity"]]
+    assert (offered["campaign_ref"], shown) == ("tea", quantities)
+    assert offered["snapshot"]["choose"] == ("quantity" if len(quantities) > 1 else "")
+    assert take(shop, offered["id"], len(quantities) - 1) == "charged"
+
+
+def test_a_variant_dearer_than_what_the_budget_has_left_is_not_offered(shop: Shop) -> None:
+    with shop.app.app_context():
+        shop.encore.catalog.upsert(
+            [
+                Product(
+                    sku=sku, title=sku, price=Money(price, "gbp"), parent="shirt", stock=stock, options={"Size": sku}
+                )
+                for sku, price, stock in (("s", 1000, 3), ("m", 3000, 3), ("l", 1100, 0), ("x", 1200, 3))
+            ]
+        )
+    offer = {"kind": "fixed", "skus": ["shirt"]}
+    launch(shop, "tea", budget={"amount": "20.00", "currency": "gbp"}, offer=offer)
+    shop.pay()
+    snapshot = only(shop).decision["snapshot"]
+
+    shown = {one["options"]["Size"]: one.get("sold_out", False) for one in snapshot["choices"]}
+    assert shown == {"s": False, "l": True, "x": False}
 
 
 def test_a_budget_changed_after_the_offer_was_shown_is_the_one_that_counts(any_shop: Shop) -> None:

@@ -91,7 +91,7 @@ def test_a_campaign_whose_products_cannot_be_offered_lets_the_next_one_speak(any
     any_shop.pay()
 
     assert told(any_shop) == [("tea", "tea")]
-    assert why(any_shop, "gone") == ["vanished: not_in_catalogue"]
+    assert why(any_shop, "gone") == ["vanished is not in the catalogue"]
 
 
 def test_when_every_product_is_refused_the_log_says_which_and_why(make_shop: ShopFactory) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaigns import launch
 from click.testing import Result
 from conftest import Shop, ShopFactory
 
@@ -171,6 +172,16 @@ def test_training_learns_from_the_offers_that_were_answered(make_shop: ShopFacto
     report = json.loads(row["report"]) if isinstance(row["report"], str) else row["report"]
     assert report["acceptance"]["impressions"] == 24
     assert "and 100 are needed" in report["acceptance"]["judgement"]
+
+
+def test_what_the_recommender_finds_can_be_given_away_and_learned_from(learning: Shop) -> None:
+    launch(learning, "gift", offer={"kind": "complementary", "discount": {"percent": 100}})
+    answered(learning, 4, accept=2)
+    shown = chosen(learning)
+
+    assert shown == "mug"
+    assert [(one["price_ratio"], one["discount"]) for one in decision(learning)["candidates"]] == [(0.0, 1.0)] * 2
+    assert "From 4 offers shown, 2 accepted" in run(learning, "train").output
 
 
 def test_what_was_learned_is_served_at_once(learning: Shop) -> None:

@@ -13,8 +13,8 @@ from click.testing import Result
 from conftest import Shop
 from money import heal, take
 
-import flask_encore.domain.pricing as pricing
 from flask_encore.cli import cli
+from flask_encore.domain import budgets, pricing
 from flask_encore.services import accepting
 from flask_encore.services.reasons import REFUSALS
 
@@ -145,7 +145,7 @@ def test_a_log_that_leads_elsewhere_and_one_without_a_trace_are_told(decided: Sh
 
 
 def test_every_word_that_pricing_refuses_with_has_a_sentence() -> None:
-    source = Path(str(pricing.__file__)).read_text(encoding="utf-8")
+    source = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (pricing, budgets))
     words = re.findall(r'(?:refused=|return |else |or |_Tried\(scarce or |_Tried\()"([a-z_]+)"', source)
 
     assert set(words) == set(REFUSALS)

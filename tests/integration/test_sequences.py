@@ -11,7 +11,8 @@ from hosts import together
 from money import statements
 
 from flask_encore import Money, Product
-from flask_encore.services import accepting, campaigning, offering
+from flask_encore.domain.offers import Placement
+from flask_encore.services import accepting, campaigning, offering, reporting
 from flask_encore.services.offering import Offered
 
 
@@ -207,3 +208,22 @@ def test_a_follow_up_costs_a_read_its_products_and_a_write(chain: Shop) -> None:
 
     assert log == ["SELECT encore_orders", "SELECT encore_products", "INSERT encore_decisions", "COMMIT"]
     assert again == ["SELECT encore_orders"]
+
+
+def test_a_follow_up_or_an_order_page_without_an_offer_is_no_order_without_one_in_the_report(chain: Shop) -> None:
+    launch(chain, "more", begins=False, offer=fixed("mug"), rule={"country": ["US"]})
+    launch(chain, "status", placement="order_status", rule={"country": ["US"]})
+    yes(chain)
+    shown(chain)
+    no_offer = "no-offer"
+    launch(chain, "first", status="paused", offer=fixed("tea"))
+    chain.pay(no_offer)
+    shown(chain, no_offer, page=Placement.ORDER_STATUS)
+    report = reporting.report(chain.rt, period=reporting.Period.ALL)
+
+    assert [(row["placement"], row["outcome"]) for row in decisions(chain, no_offer)] == [
+        ("order_status", "ineligible")
+    ]
+    assert list(report.without_offer) == []
+    (funnel,) = report.funnels
+    assert {step.value: count for step, count in funnel.counts.items()}["charged"] == 1

@@ -78,16 +78,10 @@ def _named(campaign_ref: str | None) -> str:
 
 
 def _answer(campaign: Campaigned) -> str:
-    """A campaign's answer: that it speaks, or each reason why not. What it says of products is in the log's words."""
+    """A campaign's answer: that it speaks, or each reason why not."""
     if campaign.result == "chosen":
         return f"✓ {_named(campaign.ref)} speaks"
-    sentences = "; ".join(_plain(sentence) for sentence in campaign.because)
-    return f"– {_named(campaign.ref)}: {sentences or campaign.result}"
-
-
-def _plain(sentence: str) -> str:
-    sku, colon, refused = sentence.rpartition(": ")
-    return f"{sku} {REFUSALS[refused]}" if colon and refused in REFUSALS else sentence
+    return f"– {_named(campaign.ref)}: {'; '.join(campaign.because) or campaign.result}"
 
 
 def _weighed(entry: Mapping[str, Any]) -> str:

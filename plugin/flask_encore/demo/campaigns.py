@@ -84,7 +84,7 @@ TRIALS = (
     ),
     Trial(
         kind="Dialog",
-        shows="Opens over the page, once the merchant has made the paused campaign “trivet” live in the dashboard.",
+        shows="At the foot of a small window, once the paused campaign of the trivet is live: see the dashboard.",
         basket={"POT-06": 1},
         campaign="trivet",
     ),

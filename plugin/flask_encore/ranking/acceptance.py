@@ -29,6 +29,10 @@ TAUGHT = 0.8
 #: Products whose impressions are kept with the scorecard, those shown most first; others count as never shown.
 MOST_PRODUCTS = 5_000
 
+#: What is free counts as costing a thousandth of the order, at a thousandth of its price: a scorecard weighs the
+#: logarithm of what something costs, which nothing does not have.
+ALMOST_NOTHING = 0.001
+
 
 class LearnedAcceptance:
     """Knows how likely an offer is accepted, from the scorecard in a folder. Safe to share between threads.
@@ -120,10 +124,10 @@ def _impression(offer: Eligible, *, placement: str, step: int) -> Impression:
     assert offer.candidate.probability is not None
     return Impression(
         co_purchase=offer.candidate.probability,
-        price_ratio=offer.price_ratio,
+        price_ratio=max(offer.price_ratio, ALMOST_NOTHING),
         support=offer.candidate.support,
         kind=offer.candidate.kind,
-        discount=offer.discount,
+        discount=min(offer.discount, 1 - ALMOST_NOTHING),
         category=offer.category,
         position=step + 1,
         placement=placement,
@@ -179,10 +183,10 @@ def _answer(decision: Shown) -> _Answer | None:
 def _logged(entry: Mapping[str, Any], decision: Shown) -> Impression:
     return Impression(
         co_purchase=entry["probability"],
-        price_ratio=entry["price_ratio"],
+        price_ratio=max(entry["price_ratio"], ALMOST_NOTHING),
         support=entry["support"],
         kind=entry["kind"],
-        discount=entry["discount"],
+        discount=min(entry["discount"], 1 - ALMOST_NOTHING),
         category=entry["category"],
         position=decision.step + 1,
         placement=decision.placement,

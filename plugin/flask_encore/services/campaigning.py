@@ -79,7 +79,8 @@ def listed(rt: Runtime) -> list[Saved]:
     found = []
     for row in rows:
         try:
-            found.append(saved_of(row))
+            known = rt.book.understood.get((row["campaign_ref"], row["version"], row["updated_at"]))
+            found.append(saved_of(row, known=known.campaign if known else None))
         except CampaignRefused as refusal:
             rt.counts.add("campaign_unreadable")
             logger.warning("The campaign %s cannot be read and is left out: %s", row["campaign_ref"], refusal)
@@ -93,14 +94,14 @@ def find(rt: Runtime, ref: str) -> Saved | None:
     return None if row is None else saved_of(row)
 
 
-def saved_of(row: Mapping[Any, Any]) -> Saved:
-    """A row of ``encore_campaigns``.
+def saved_of(row: Mapping[Any, Any], *, known: Campaign | None = None) -> Saved:
+    """A row of ``encore_campaigns``; *known* is its definition where this process has read it before.
 
     Raises:
         CampaignRefused: If its definition is not one this release can read.
     """
     return Saved(
-        campaign=campaign_of(row["definition"]),
+        campaign=known or campaign_of(row["definition"]),
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -6,28 +6,23 @@ the decision can be made again (`domain.replay`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 from flask_encore.domain.acceptance import Eligible, Pick
-from flask_encore.domain.book import Book, Listed, built_in
-from flask_encore.domain.campaigns import BUILT_IN, Budget, Campaign, CampaignState
-from flask_encore.domain.facts import RuleFacts
+from flask_encore.domain.book import Listed, built_in
+from flask_encore.domain.budgets import within
+from flask_encore.domain.campaigns import BUILT_IN, CampaignState
 from flask_encore.domain.kinds import Complementary, skus_of
 from flask_encore.domain.money import Money
-from flask_encore.domain.offers import Candidate, Placement
-from flask_encore.domain.orders import lines_from_json
-from flask_encore.domain.pricing import Alternative, Basket, Shelf, alternatives
+from flask_encore.domain.offers import Placement
+from flask_encore.domain.pricing import Alternative, alternatives
 from flask_encore.domain.rules import Trace, evaluate
-from flask_encore.services.fact_finding import facts_of
-from flask_encore.services.runtime import Runtime
-from flask_encore.store import charges, shelf, shoppers
-from flask_encore.store.decisions import Page
-from flask_encore.store.shoppers import Had
+from flask_encore.services.campaign_limits import left, limited, spent
+from flask_encore.services.reasons import REFUSALS
+from flask_encore.services.situation import Situation
 
 #: Campaigns whose whole answer is kept with a decision; of the others that were asked their number is. A row stays
 #: within some tens of kilobytes however many campaigns there are.
@@ -115,100 +110,6 @@ class Choosing:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """One order at the moment of a decision. What most decisions do not need is looked up when it is first asked for.
-
-    Attributes:
-        page: What the decision is for: the thank-you page or the order page.
-        step: In the sequence, from 0.
-    """
-
-    rt: Runtime
-    read: Page
-    book: Book
-    page: Placement
-    step: int
-    now: datetime
-    _products: dict[str, Any] = field(default_factory=dict)
-    _looked_up: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._products.update({product.sku: product for product in self.read.products})
-        if self.read.products or self.step == 0:
-            self._looked_up.update(self.read.looked_up)
-
-    def shelf(self, refs: Iterable[str]) -> Shelf:
-        """The products at hand, those of *refs* and their variants among them."""
-        wanted = set(refs) - self._looked_up
-        if wanted:
-            with self.rt.db.read(hasty=True) as connection:
-                found = shelf.fetched(connection, wanted)
-            self._products.update({product.sku: product for product in found})
-            self._looked_up.update(wanted)
-        return Shelf(self._products.values())
-
-    @cached_property
-    def skus(self) -> tuple[str, ...]:
-        """The order's products."""
-        return tuple(dict.fromkeys(line["sku"] for line in self.read.order["lines"]))
-
-    @cached_property
-    def facts(self) -> RuleFacts:
-        """What rules may ask."""
-        return facts_of(self.rt, self.read.order, self.shelf(self.skus), now=self.now)
-
-    @cached_property
-    def basket(self) -> Basket:
-        """What was paid for."""
-        order = self.read.order
-        return Basket(
-            lines=lines_from_json(order["lines"], order["currency"]),
-            total=Money(order["total_minor"], order["currency"]),
-        )
-
-    @cached_property
-    def candidates(self) -> list[Candidate]:
-        """The recommender's, as they were ranked when the order was paid."""
-        return [Candidate(**entry) for entry in self.read.order["candidates"]]
-
-    @cached_property
-    def shown(self) -> list[tuple[str, int]]:
-        """(sku, total in minor units) of everything this order was offered before."""
-        return [(row["sku"], row["total_minor"]) for row, _ in self.read.steps if row["outcome"] == "offered"]
-
-    @cached_property
-    def had(self) -> list[Had]:
-        """Offers this customer had of any campaign that asks, with those of this very order."""
-        order = self.read.order
-        here = [
-            Had(campaign_ref=row["campaign_ref"] or BUILT_IN, at=row["decided_at"], accepted=charge is not None)
-            for row, charge in self.read.steps
-            if row["outcome"] == "offered"
-        ]
-        if order["customer_ref"] is None:
-            return here
-        asking = [one.campaign for one in self.book.live if one.campaign.limits.ask_history]
-        groups = {campaign.limits.group for campaign in asking if campaign.limits.group is not None}
-        refs = {campaign.ref for campaign in asking}.union(*(self.book.group(group) for group in groups))
-        with self.rt.db.read(hasty=True) as connection:
-            before = shoppers.offers_before(
-                connection,
-                order["customer_ref"],
-                account=self.rt.account,
-                campaign_refs=refs,
-                but=order["order_ref"],
-            )
-        return before + here
-
-    @cached_property
-    def sold(self) -> Mapping[str, tuple[int, dict[str, int]]]:
-        """What campaigns with a budget have sold."""
-        refs = [one.campaign.ref for one in self.book.live if one.campaign.budget is not None]
-        with self.rt.db.read(hasty=True) as connection:
-            return charges.sold(connection, account=self.rt.account, campaign_refs=refs)
-
-
 def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bool = False) -> Choosing:
     """The campaign that speaks for *situation*, and its offer.
 
@@ -273,61 +174,15 @@ def _ask(situation: Situation, listed: Listed, *, follows: bool) -> Asked:
     verdict = evaluate(campaign.rule, situation.facts)
     if not verdict.applies:
         return _replaced(answer, Result.RULE, verdict.because, rule=verdict.trace)
-    limit = _limited(situation, campaign)
-    if limit:
-        return _replaced(answer, Result.LIMIT, (limit,), rule=verdict.trace)
-    spent = _spent(situation, campaign)
-    if spent:
-        return _replaced(answer, Result.BUDGET, (spent,), rule=verdict.trace)
+    if why := limited(situation, campaign):
+        return _replaced(answer, Result.LIMIT, (why,), rule=verdict.trace)
+    if why := spent(situation, campaign):
+        return _replaced(answer, Result.BUDGET, (why,), rule=verdict.trace)
     return _replaced(answer, Result.CHOSEN, (), rule=verdict.trace)
 
 
 def _replaced(answer: Asked, result: Result, because: Sequence[str], *, rule: Trace | None = None) -> Asked:
-    return Asked(
-        ref=answer.ref,
-        name=answer.name,
-        version=answer.version,
-        rank=answer.rank,
-        result=result,
-        because=tuple(because),
-        rule=rule or answer.rule,
-    )
-
-
-def _limited(situation: Situation, campaign: Campaign) -> str:
-    """Why this shopper is not offered it again, as a sentence; empty when nothing stands against it."""
-    limits, now = campaign.limits, situation.now
-    if not limits.ask_history:
-        return ""
-    mine = [had for had in situation.had if had.campaign_ref == campaign.ref]
-    if limits.once_per_customer and any(had.accepted for had in mine):
-        return "the customer accepted it before"
-    if limits.offers is not None and limits.days is not None:
-        lately = sum(had.at > now - timedelta(days=limits.days) for had in mine)
-        if lately >= limits.offers:
-            return f"offered {lately} times within {limits.days} days; {limits.offers} is the limit"
-    if limits.group is not None:
-        others = situation.book.group(limits.group) - {campaign.ref}
-        since = now - timedelta(days=limits.group_days)
-        for had in situation.had:
-            if had.campaign_ref in others and had.at > since:
-                return f"{had.campaign_ref} of the group {limits.group} was offered within {limits.group_days} days"
-    return ""
-
-
-def _spent(situation: Situation, campaign: Campaign) -> str:
-    """Why its budget forbids another sale, as a sentence; empty when it does not."""
-    budget: Budget | None = campaign.budget
-    if budget is None:
-        return ""
-    if budget.amount is not None and budget.amount.currency != situation.read.order["currency"]:
-        return f"the budget is in {budget.amount.currency.upper()}, the order is not"
-    units, amounts = situation.sold.get(campaign.ref, (0, {}))
-    if budget.units is not None:
-        return f"{units} of {budget.units} units are sold" if units >= budget.units else ""
-    assert budget.amount is not None
-    sold = Money(amounts.get(budget.amount.currency, 0), budget.amount.currency)
-    return f"{sold} of {budget.amount} is sold" if budget.amount <= sold else ""
+    return replace(answer, result=result, because=tuple(because), rule=rule or answer.rule)
 
 
 def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[dict[str, Any]]]:
@@ -345,6 +200,9 @@ def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[di
         guard_percent=rt.settings.price_guard_percent,
         shown=situation.shown,
     )
+    rest = left(situation, listed.campaign)
+    if rest is not None:
+        found = [within(one, rest) for one in found]
     log = [one.candidate.as_json() | {"filtered": one.refused} for one in found]
     passed = [place for place, one in enumerate(found) if not one.refused]
     if not passed:
@@ -403,7 +261,7 @@ def _weighed(offer: Eligible, pick: Pick, i: int) -> dict[str, Any]:
 
 
 def _refusals(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Why nothing can be offered, a few words per product."""
+    """Why nothing can be offered, a sentence per product."""
     if not entries:
         return ("the recommender had nothing to say about this order",)
-    return tuple(f"{entry['sku']}: {entry['filtered']}" for entry in entries[:MOST_KEPT])
+    return tuple(f"{entry['sku']} {REFUSALS[entry['filtered']]}" for entry in entries[:MOST_KEPT])

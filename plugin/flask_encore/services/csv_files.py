@@ -42,10 +42,18 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The columns a kind of file has: name -> other headers accepted for it; *required* ones have to be there."""
+    """The columns a kind of file has.
+
+    Attributes:
+        aliases: Name -> other headers accepted for it.
+        required: Those that have to be there.
+        families: Word -> the column it is another way to write: ``option:Size`` belongs to the family ``option``, and
+            each file names its own members.
+    """
 
     aliases: Mapping[str, Sequence[str]]
     required: frozenset[str]
+    families: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class Table:
         width: Number of fields a row has to have.
         index: Column name -> position in a row, present columns only.
         aliases: Column name -> header it was found under, where that is another word.
+        members: Column -> its members, as the header names them -> position in a row.
         missing: Optional columns the file does not have.
         notes: What was assumed to read the file (encoding, delimiter), a sentence each.
         rows: Line number where a row begins and its fields; blank lines are left out. Can be iterated once.
@@ -65,6 +74,7 @@ class Table:
     width: int
     index: Mapping[str, int]
     aliases: Mapping[str, str]
+    members: Mapping[str, Mapping[str, int]]
     missing: tuple[str, ...]
     delimiter: str
     notes: tuple[str, ...]
@@ -219,6 +229,7 @@ def _table(name: str, file: IO[str], tell: Callable[[], None], encoding: str, co
     delimiter = max(DELIMITERS, key=first.count)
     header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
     index, aliases = _match(header, columns)
+    members = _members(header, columns)
     lacking = sorted(columns.required - index.keys())
     if lacking:
         accepted = "; ".join(f"{column} (or {', '.join(columns.aliases[column])})" for column in lacking)
@@ -233,7 +244,8 @@ def _table(name: str, file: IO[str], tell: Callable[[], None], encoding: str, co
         width=len(header),
         index=index,
         aliases=aliases,
-        missing=tuple(column for column in columns.aliases if column not in index),
+        members=members,
+        missing=tuple(column for column in columns.aliases if column not in index and column not in members),
         delimiter=delimiter,
         notes=tuple(notes),
         rows=_rows(name, text, delimiter, tell),
@@ -252,6 +264,17 @@ def _match(header: Sequence[str], columns: Columns) -> tuple[dict[str, int], dic
             if _plain(found) != _plain(column):
                 aliases[column] = header[index[column]]
     return index, aliases
+
+
+def _members(header: Sequence[str], columns: Columns) -> dict[str, dict[str, int]]:
+    """Position of each member of a family, the first of a name; families without one are absent."""
+    found: dict[str, dict[str, int]] = {}
+    for position, cell in enumerate(header):
+        word, colon, name = cell.partition(":")
+        column = columns.families.get(_plain(word)) if colon else None
+        if column is not None and name.strip():
+            found.setdefault(column, {}).setdefault(name.strip(), position)
+    return found
 
 
 def _plain(word: str) -> str:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
+from flask_encore.domain.campaigns import CampaignStatus
 from flask_encore.domain.errors import GatewayError
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import Inspectable
-from flask_encore.services import learning
+from flask_encore.services import campaign_doubts, campaigning, learning, switching
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, events, history, migrations, orders, outbox, trainings
@@ -21,6 +23,9 @@ from flask_encore.store.database import StoreError
 SWEEPER_AGE = timedelta(minutes=5)
 #: A model this old lost a tenth of its hits in the measured histories.
 MODEL_AGE = timedelta(days=30)
+#: Campaigns with a doubt that are named; each was asked with three statements.
+MOST_DOUBTED = 10
+
 #: Orders looked at to see whether their cards can be charged again.
 RECENT_ORDERS = 200
 
@@ -64,7 +69,7 @@ class Finding:
 def examine(rt: Runtime, *, guarded: bool) -> list[Finding]:
     """Every finding, in the order of the installation's steps. *guarded*: whether there is an admin_guard."""
     findings = [*_configuration(rt, guarded=guarded), *_stripe(rt)]
-    for look in (_tables, _data, _webhooks, _worker, _recent_orders):
+    for look in (_tables, _data, _campaigns, _webhooks, _worker, _recent_orders):
         try:
             findings += look(rt)
         except StoreError as error:
@@ -245,6 +250,36 @@ def _worker(rt: Runtime) -> Iterator[Finding]:
             subject="events",
             found=f"{waiting} wait for your handlers",
             fix="The dashboard and the log say which handler fails and why.",
+        )
+
+
+def _campaigns(rt: Runtime) -> Iterator[Finding]:
+    stand = switching.switches(rt)
+    if stand.off:
+        yield Finding(
+            severity="warning",
+            subject="kill switch",
+            found="all offers are switched off",
+            fix="Turn them on again when all is well: flask encore switch on",
+        )
+    if stand.shadow:
+        yield Finding(
+            severity="warning",
+            subject="shadow mode",
+            found="offers are decided and logged, and shown to nobody",
+            fix="Show them: flask encore switch shadow off",
+        )
+    everything = [saved.campaign for saved in campaigning.listed(rt)]
+    live = [one for one in everything if one.status is CampaignStatus.LIVE]
+    if everything:
+        yield Finding(severity="ok", subject="campaigns", found=f"{len(live)} of {len(everything)} are live")
+    doubted = ((one, campaign_doubts.doubts(rt, one, everything)) for one in live)
+    for campaign, doubts in islice(((one, found) for one, found in doubted if found), MOST_DOUBTED):
+        yield Finding(
+            severity="warning",
+            subject=f"campaign {campaign.ref}",
+            found=doubts[0],
+            fix="Edit it in the dashboard, or pause it: flask encore campaigns pause " + campaign.ref,
         )
 
 

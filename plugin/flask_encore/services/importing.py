@@ -42,8 +42,12 @@ PRODUCT_COLUMNS = Columns(
         "cost": ("cost_price", "unit_cost", "cost_per_item"),
         "active": ("enabled", "published", "available"),
         "parent": ("parent_sku", "parent_id", "item_group_id", "handle"),
+        "options": ("variant_options",),
+        # Not compare_at_price: any former price may stand there, and the law asks for the lowest of 30 days.
+        "was": ("lowest_price_30_days",),
     },
     required=frozenset({"sku", "title", "price"}),
+    families={"option": "options"},
 )
 ORDER_COLUMNS = Columns(
     aliases={
@@ -148,7 +152,8 @@ def read_products(path: Path, *, currency: str, progress: Progress | None = None
         for line, fields in table.rows:
             tally.rows += 1
             try:
-                product = _product(_cells(table, fields), currency, table.delimiter)
+                cells = _cells(table, fields)
+                product = _product(cells, _options(table, fields, cells), currency, table.delimiter)
                 if product.sku in products:
                     raise _BadRow(f"SKU {product.sku} was already in line {lines[product.sku]}.")
             except (_BadRow, InvalidInput) as error:
@@ -208,7 +213,21 @@ def _cells(table: Table, fields: Sequence[str]) -> dict[str, str]:
     return {column: fields[position].strip() for column, position in table.index.items()}
 
 
-def _product(cells: Mapping[str, str], currency: str, delimiter: str) -> Product:
+def _options(table: Table, fields: Sequence[str], cells: Mapping[str, str]) -> dict[str, str]:
+    """What tells the variant from its siblings: the columns ``option:…`` in the file's order, then ``options``."""
+    named = {name: fields[position].strip() for name, position in table.members.get("options", {}).items()}
+    options = {name: value for name, value in named.items() if value}
+    told = cells.get("options", "")
+    for part in filter(None, (part.strip() for part in told.split(";"))):
+        name, equals, value = (side.strip() for side in part.partition("="))
+        if not (name and equals and value):
+            raise _BadRow(f"options {told!r} cannot be read; write them like Size=L;Colour=Blue.")
+        if options.setdefault(name, value) != value:
+            raise _BadRow(f"option {name!r} is both {options[name]!r} and {value!r}.")
+    return options
+
+
+def _product(cells: Mapping[str, str], options: Mapping[str, str], currency: str, delimiter: str) -> Product:
     code = cells.get("currency") or currency
     stock, cost = cells.get("stock", ""), cells.get("cost", "")
     active = cells.get("active", "").lower()
@@ -217,6 +236,9 @@ def _product(cells: Mapping[str, str], currency: str, delimiter: str) -> Product
     price = _amount("price", cells["price"], code, delimiter)
     if price.minor_units < 0:
         raise _BadRow(f"price {cells['price']!r} is negative.")
+    was = _amount("was", cells["was"], code, delimiter) if cells.get("was") else None
+    if was is not None and was.minor_units < 0:
+        raise _BadRow(f"was {cells['was']!r} is negative.")
     return Product(
         sku=cells["sku"],
         title=cells["title"],
@@ -227,6 +249,9 @@ def _product(cells: Mapping[str, str], currency: str, delimiter: str) -> Product
         cost=_amount("cost", cost, code, delimiter) if cost else None,
         active=active in _YES,
         parent=cells.get("parent") or None,
+        options=options,
+        # Shops that keep the lowest price of 30 days keep it for all; where it is not above, nothing is reduced.
+        was=was if was is not None and price < was else None,
     )
 
 

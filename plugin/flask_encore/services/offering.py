@@ -20,9 +20,10 @@ from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.offers import Outcome, Placement, Reason
 from flask_encore.domain.sequence import Step, follow_up
 from flask_encore.services import campaign_book, quoting
-from flask_encore.services.choosing import Choosing, Situation, choose
+from flask_encore.services.choosing import Choosing, choose
 from flask_encore.services.offer_snapshots import snapshot_of
 from flask_encore.services.runtime import Runtime, logger
+from flask_encore.services.situation import Situation
 from flask_encore.store import decisions
 from flask_encore.store.decisions import Page
 

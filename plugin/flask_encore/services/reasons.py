@@ -51,5 +51,6 @@ REFUSALS = {
     "margin_unknown": "has no cost in the catalogue, so its margin is not known",
     "no_price": "has no price in this currency that is below the full one",
     "not_chargeable": "comes to an amount that Stripe does not take",
+    "over_budget": "is more than the campaign's budget has left",
     "already_offered": "was offered with this order before, for no more",
 }

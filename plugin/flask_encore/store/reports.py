@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flask_encore.domain.offers import Outcome
+from flask_encore.domain.offers import Outcome, Placement
 from flask_encore.store.models import charges, decisions, orders, outbox, refunds
 
 #: Refunds that took something back, or will.
@@ -69,10 +69,13 @@ def counted(
             sa.func.coalesce(sa.func.sum(_back.c.refunded_minor), 0).label("refunded_minor"),
         )
         .select_from(_ROAD)
-        # An offer that found nothing to follow it is no order without an offer.
+        # A missing follow-up, and an order page with nothing to add, are no order without an offer.
         .where(
             decisions.c.account == account,
-            sa.or_(decisions.c.step == 0, decisions.c.outcome == Outcome.OFFERED.value),
+            sa.or_(
+                sa.and_(decisions.c.step == 0, decisions.c.placement == Placement.THANK_YOU.value),
+                decisions.c.outcome == Outcome.OFFERED.value,
+            ),
         )
         .group_by(*(sa.literal_column(str(place)) for place in range(1, len(keys) + 1)))
     )

@@ -9,6 +9,7 @@ from flask_encore.domain.facts import FIELDS
 from flask_encore.domain.offers import Outcome, Placement
 from flask_encore.services.auditing import Action
 from flask_encore.services.choosing import Result
+from flask_encore.services.reasons import REFUSALS
 from flask_encore.web.dashboard_words import Tone
 
 #: Kind -> its name, and what it is.
@@ -96,7 +97,7 @@ RESULTS = {
 
 def filtered(reason: str) -> str:
     """Why a product cannot be offered, from the decision log's word for it; empty there is that it can."""
-    return reason.replace("_", " ") if reason else "can be offered"
+    return REFUSALS.get(reason, reason) if reason else "can be offered"
 
 
 def field_name(name: str) -> str:

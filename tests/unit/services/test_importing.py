@@ -333,9 +333,9 @@ def test_an_order_is_never_split_over_two_batches(tmp_path: Path, monkeypatch: p
 
 def test_a_product_file_becomes_products(tmp_path: Path) -> None:
     text = (
-        "sku,title,price,currency,stock,category,image_url,cost,active,parent\n"
-        "TEA-1,Assam,6.90,,40,Tea,/pictures/TEA-1.svg,2.75,yes,\n"
-        "TEA-2,Sencha,1200,jpy,,,,,no,SENCHA\n"
+        "sku,title,price,currency,stock,category,image_url,cost,active,parent,options,was\n"
+        "TEA-1,Assam,6.90,,40,Tea,/pictures/TEA-1.svg,2.75,yes,,,7.90\n"
+        "TEA-2,Sencha,1200,jpy,,,,,no,SENCHA,Size=100 g,\n"
     )
     file = read_products(written(tmp_path, text), currency="gbp")
 
@@ -348,8 +348,16 @@ def test_a_product_file_becomes_products(tmp_path: Path) -> None:
             category="Tea",
             image_url="/pictures/TEA-1.svg",
             cost=Money(275, "gbp"),
+            was=Money(790, "gbp"),
         ),
-        Product(sku="TEA-2", title="Sencha", price=Money(1200, "jpy"), active=False, parent="SENCHA"),
+        Product(
+            sku="TEA-2",
+            title="Sencha",
+            price=Money(1200, "jpy"),
+            active=False,
+            parent="SENCHA",
+            options={"Size": "100 g"},
+        ),
     ]
     assert file.problems.sentences() == ["2 of 2 rows kept."]
 
