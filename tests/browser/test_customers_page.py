@@ -76,6 +76,7 @@ def test_another_period_is_chosen_by_keyboard_and_without_javascript(
     page.goto(url)
     page.get_by_role("link", name="All time").focus()
     page.keyboard.press("Enter")
+    page.wait_for_url("**period=all")  # until everything is loaded: the server ends with the test
     expect(page.get_by_role("link", name="All time")).to_have_attribute("aria-current", "page")
     expect(page.get_by_text("All orders.", exact=True)).to_be_visible()
     assert problems == []
