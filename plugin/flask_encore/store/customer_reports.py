@@ -120,14 +120,8 @@ def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     return sa.func.coalesce(sa.func.sum(_flag(condition)), 0)
 
 
-def customers(
-    connection: sa.Connection, *, account: str, calendar: Calendar, first: int
-) -> Sequence[Mapping[Any, Any]]:
-    """The columns of `domain.customers.Group`; at most two rows per cohort, month and currency.
-
-    Args:
-        first: Number of the first month of the chosen ones, for ``active`` and ``repeaters``.
-    """
+def _placed(account: str, calendar: Calendar, first: int) -> sa.Subquery:
+    """A row per customer, month and currency, all guests as one, each beside what the rest of its customer's say."""
     seen = _seen(account, calendar)
     monthly = (
         sa.select(
@@ -148,7 +142,7 @@ def customers(
         [row.customer_ref, row.currency],
     )
     # Whoever ordered in two currencies of a month is one customer of it, and one buyer of a currency in two months.
-    placed = sa.select(
+    return sa.select(
         row.customer_ref,
         row.month,
         row.currency,
@@ -161,6 +155,17 @@ def customers(
         sa.func.row_number().over(partition_by=of_month).label("of_month"),
         sa.func.min(sa.case((row.valued > 0, row.month))).over(partition_by=of_currency).label("first_valued"),
     ).subquery("placed")
+
+
+def customers(
+    connection: sa.Connection, *, account: str, calendar: Calendar, first: int
+) -> Sequence[Mapping[Any, Any]]:
+    """The columns of `domain.customers.Group`; at most two rows per cohort, month and currency.
+
+    Args:
+        first: Number of the first month of the chosen ones, for ``active`` and ``repeaters``.
+    """
+    placed = _placed(account, calendar, first)
     one = placed.c
     known = one.customer_ref.is_not(None)
     keys = [
