@@ -299,7 +299,7 @@ ShopFactory = Callable[..., Shop]
 def let_lanes_end() -> None:
     """Wait for the work pages walked away from: it may still hold a connection that is about to be closed."""
     for thread in threading.enumerate():
-        if thread.name in {"encore-deciding", "encore-ranking"}:
+        if thread.name in {"encore-deciding", "encore-ranking", "encore-examining"}:
             thread.join(timeout=10)
 
 

@@ -97,6 +97,9 @@ class Settings:
         "03:00", "When 'flask encore work' trains anew, HH:MM in the shop's time zone; empty for never."
     )
     learn_minutes: int = _key(15, "How often 'flask encore work' learns new orders in between, minutes; 0 for never.")
+    metrics_token: str = _key(
+        "", "Bearer token that may read /encore/metrics; without it only the admin_guard lets in.", secret=True
+    )
 
     @property
     def livemode(self) -> bool:
@@ -273,6 +276,10 @@ class _SettingsSchema(Schema):
     worker = _text(r"(embedded|external)\Z", "has to be 'embedded' or 'external'.")
     train_at = _text(r"(([01]\d|2[0-3]):[0-5]\d)?\Z", "has to be a time of day such as 03:00, or empty.")
     learn_minutes = _whole(0, 10_080, "minutes")
+    metrics_token = _text(
+        rf"([\x21-\x7e]{{{MIN_SECRET_LENGTH},}})?\Z",
+        f"needs at least {MIN_SECRET_LENGTH} printable characters without a space, or none to turn it off.",
+    )
 
     @validates_schema(skip_on_field_errors=False)
     def _together(self, data: dict[str, Any], **_: Any) -> None:

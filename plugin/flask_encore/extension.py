@@ -34,7 +34,7 @@ from flask_encore.services.working import Worker, work_once
 from flask_encore.store import catalog, charges
 from flask_encore.store.database import Database
 from flask_encore.store.migrations import upgrade
-from flask_encore.web import dashboard, injection, neighbours, offer, webhooks
+from flask_encore.web import dashboard, health, injection, neighbours, offer, webhooks
 from flask_encore.web.current import AdminGuard, AppState, state
 from flask_encore.web.phrases import SHIPPED
 from flask_encore.web.tokens import Tokens
@@ -138,7 +138,7 @@ class Encore:
         app.extensions[EXTENSION] = AppState(
             runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker, catalogues=catalogues
         )
-        blueprints = [offer.create_blueprint(), webhooks.create_blueprint(), dashboard.create_blueprint()]
+        blueprints = [room.create_blueprint() for room in (offer, webhooks, dashboard, health)]
         for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
         if embedded:

@@ -57,6 +57,7 @@ def test_without_any_key_everything_has_its_default() -> None:
         worker="embedded",
         train_at="03:00",
         learn_minutes=15,
+        metrics_token="",
     )
 
 
@@ -92,6 +93,7 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "worker": ("external",) * 2,
     "train_at": ("23:59",) * 2,
     "learn_minutes": (0, 0),
+    "metrics_token": ("0123456789abcdef",) * 2,
 }
 
 
@@ -214,6 +216,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("train_at", 3, "has to be a time of day such as 03:00, or empty."),
     ("learn_minutes", -1, "has to be a whole number of minutes from 0 to 10080."),
     ("learn_minutes", "15", "has to be a whole number of minutes from 0 to 10080."),
+    *(
+        ("metrics_token", value, "needs at least 16 printable characters without a space, or none to turn it off.")
+        for value in ("0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n", "0123456789abcdéf", 10**16)
+    ),
 ]
 
 
@@ -342,6 +348,7 @@ SECRETS = {
     "stripe_secret_key": "sk_test_nobody",
     "stripe_webhook_secrets": ["whsec_nobody"],
     "database_uri": "postgresql://shop:nobody@localhost/shop",
+    "metrics_token": "nobody-may-read-it",
 }
 
 
@@ -357,6 +364,7 @@ def test_a_secret_is_not_in_the_settings_representation(name: str) -> None:
         ("stripe_secret_key", "pk_nobody"),
         ("stripe_webhook_secrets", ["nobody"]),
         ("database_uri", "postgresql://shop:nobody@local host/shop"),
+        ("metrics_token", "nobody"),
     ],
 )
 def test_a_wrong_secret_is_not_repeated(name: str, value: Any) -> None:

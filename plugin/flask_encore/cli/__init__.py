@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 
 from flask_encore.cli.campaigns import campaigns
 from flask_encore.cli.explain import explain
+from flask_encore.cli.reports import export, report
 from flask_encore.cli.switch import switch
 from flask_encore.cli.terminal import Sentences, runtime
 from flask_encore.config import EXTENSION
@@ -39,6 +40,8 @@ def cli() -> None:
 cli.add_command(campaigns)
 cli.add_command(explain)
 cli.add_command(switch)
+cli.add_command(report)
+cli.add_command(export)
 
 
 @cli.group()

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from flask_encore.domain.charges import Charge, ChargeStatus
-from flask_encore.domain.funnel import Facts, Funnel, Group, funnels, without_offer
+from flask_encore.domain.days import Days
+from flask_encore.domain.funnel import Facts, Funnel, Group, Step, funnels, without_offer
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.services.runtime import Runtime
@@ -159,6 +160,51 @@ def report(
         order_known=bool(standing["order_known"]),
         quarantined=standing["quarantined"],
         stuck_messages=standing["stuck_messages"],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was decided on some days, and what became of it since.
+
+    Attributes:
+        funnels: One per currency, of every campaign together.
+        campaigns: (campaign_ref, its funnel), one per campaign and currency, most eligible orders first.
+        without_offer: (ineligible or error, why, how many decisions).
+    """
+
+    days: Days
+    funnels: Sequence[Funnel]
+    campaigns: Sequence[tuple[str, Funnel]]
+    without_offer: Sequence[tuple[Outcome, Reason, int]]
+
+
+def figures(rt: Runtime, days: Days, *, currency: str | None = None) -> Figures:
+    """The figures of the decisions of *days*, in one statement. Changes nothing.
+
+    Args:
+        currency: Only of this one, a three-letter code; of every one, each on its own, when not said.
+
+    Raises:
+        InvalidInput: If *currency* is not three letters.
+    """
+    wanted = None if currency is None else Money(0, currency).currency
+    since, until = days.bounds(rt.settings.zone)
+    with rt.db.read() as connection:
+        rows = reports.counted(
+            connection, account=rt.account, since=since, until=until, by_campaign=True, now=rt.clock()
+        )
+    groups: dict[str, list[Group]] = {}
+    for row in rows:
+        if wanted in {None, row["currency"]}:
+            groups.setdefault(row["campaign_ref"], []).append(_group(row))
+    every = [group for found in groups.values() for group in found]
+    campaigns = [(ref, funnel) for ref, found in groups.items() for funnel in funnels(found)]
+    return Figures(
+        days=days,
+        funnels=funnels(every),
+        campaigns=sorted(campaigns, key=lambda one: (one[1].currency, -one[1].counts[Step.ELIGIBLE], one[0])),
+        without_offer=without_offer(every),
     )
 
 

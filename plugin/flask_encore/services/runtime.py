@@ -21,6 +21,9 @@ from flask_encore.store.database import Database
 
 logger = logging.getLogger("flask_encore")
 
+#: Monitors ask one at a time; a second and a third may while a database hangs, and no more threads than that.
+EXAMINING_LANES = 4
+
 Handler = Callable[[ChargeEvent], object]
 
 
@@ -73,6 +76,7 @@ class Runtime:
         deciding: Where the thank-you page's offer is looked up.
         quote: The shop's own shipping and tax, run in an app context; ``None`` when it has none.
         quoting: Where it runs.
+        examining: Where health is looked at; a database that hangs takes no other lane.
         book: The campaigns as last read.
     """
 
@@ -93,6 +97,7 @@ class Runtime:
     ranking: Lanes = field(default_factory=lambda: Lanes("encore-ranking"))
     deciding: Lanes = field(default_factory=lambda: Lanes("encore-deciding"))
     quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
+    examining: Lanes = field(default_factory=lambda: Lanes("encore-examining", lanes=EXAMINING_LANES))
     book: BookKept = field(default_factory=lambda: BookKept())
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.domain.offers import Outcome, Placement
 from flask_encore.store.models import charges, decisions, orders, outbox, refunds
 
@@ -17,7 +18,7 @@ _ALIVE = ["requested", "pending", "succeeded"]
 
 _succeeded = sa.case((refunds.c.status == "succeeded", refunds.c.amount_minor), else_=0)
 #: Per charge: what went back so far, and whether the shopper asked for it.
-_back = (
+BACK = (
     sa.select(
         refunds.c.charge_id,
         sa.func.sum(_succeeded).label("refunded_minor"),
@@ -46,29 +47,43 @@ def _facts(now: datetime) -> list[sa.ColumnElement[Any]]:
         charges.c.status,
         sa.func.coalesce(charges.c.failure_code, "").label("failure_code"),
         _flag(charges.c.attempt > 0).label("attempted"),
-        sa.func.coalesce(_back.c.undone, 0).label("undone"),
+        sa.func.coalesce(BACK.c.undone, 0).label("undone"),
     ]
 
 
-_ROAD = decisions.outerjoin(charges, charges.c.id == decisions.c.id).outerjoin(_back, _back.c.charge_id == charges.c.id)
+ROAD = decisions.outerjoin(charges, charges.c.id == decisions.c.id).outerjoin(BACK, BACK.c.charge_id == charges.c.id)
 
 
 def counted(
-    connection: sa.Connection, *, account: str, since: datetime | None, now: datetime
+    connection: sa.Connection,
+    *,
+    account: str,
+    since: datetime | None,
+    until: datetime | None = None,
+    by_campaign: bool = False,
+    now: datetime,
 ) -> Sequence[Mapping[Any, Any]]:
-    """How many decisions since *since* share the same facts, per currency, and the sums of their charges and refunds.
+    """How many decisions share the same facts, per currency, and the sums of their charges and refunds.
 
     Columns: currency, those of `domain.funnel.Facts`, decisions, charged_minor, refunded_minor.
+
+    Args:
+        since: Only decisions of then and later.
+        until: Only decisions before then.
+        by_campaign: Count each campaign apart, and add the column campaign_ref; decisions without one are the
+            built-in offer's, as those of releases without campaigns were.
     """
     keys = [decisions.c.currency, *_facts(now)]
+    if by_campaign:
+        keys.append(sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN).label("campaign_ref"))
     statement = (
         sa.select(
             *keys,
             sa.func.count().label("decisions"),
             sa.func.coalesce(sa.func.sum(charges.c.amount_minor), 0).label("charged_minor"),
-            sa.func.coalesce(sa.func.sum(_back.c.refunded_minor), 0).label("refunded_minor"),
+            sa.func.coalesce(sa.func.sum(BACK.c.refunded_minor), 0).label("refunded_minor"),
         )
-        .select_from(_ROAD)
+        .select_from(ROAD)
         # A missing follow-up, and an order page with nothing to add, are no order without an offer.
         .where(
             decisions.c.account == account,
@@ -81,6 +96,8 @@ def counted(
     )
     if since is not None:
         statement = statement.where(decisions.c.decided_at >= since)
+    if until is not None:
+        statement = statement.where(decisions.c.decided_at < until)
     return connection.execute(statement).mappings().all()
 
 
@@ -141,13 +158,13 @@ def recent(
             *_facts(now),
             sa.func.coalesce(charges.c.quarantine_reason, "").label("quarantine_reason"),
             charges.c.charged_at,
-            sa.func.coalesce(_back.c.refunded_minor, 0).label("refunded_minor"),
+            sa.func.coalesce(BACK.c.refunded_minor, 0).label("refunded_minor"),
             last_refund.label("last_refund"),
             stuck.c.kind.label("stuck_kind"),
             stuck.c.attempts.label("stuck_attempts"),
             stuck.c.last_error.label("stuck_error"),
         )
-        .select_from(_ROAD.outerjoin(stuck, stuck.c.id == first_stuck))
+        .select_from(ROAD.outerjoin(stuck, stuck.c.id == first_stuck))
         .where(decisions.c.account == account)
         .order_by(decisions.c.decided_at.desc(), decisions.c.id.desc())
         .limit(limit)

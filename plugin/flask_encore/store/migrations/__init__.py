@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -40,7 +41,18 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str | None:
     """The newest revision there is."""
+    return _scripts().get_current_head()
+
+
+@cache
+def outdated() -> frozenset[str]:
+    """Every revision that a newer one of this release follows."""
+    scripts = _scripts()
+    return frozenset(script.revision for script in scripts.walk_revisions()) - {scripts.get_current_head() or ""}
+
+
+def _scripts() -> ScriptDirectory:
     script = Config()
     script.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     script.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(script).get_current_head()
+    return ScriptDirectory.from_config(script)

@@ -1,0 +1,203 @@
+"""``flask encore report`` and ``flask encore export …``: the figures and the rows they are counted from."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, TypeVar
+
+import click
+from flask.cli import with_appcontext
+
+from flask_encore.cli.terminal import runtime
+from flask_encore.domain.campaigns import BUILT_IN
+from flask_encore.domain.days import Days
+from flask_encore.domain.errors import InvalidInput
+from flask_encore.domain.funnel import MIN_TRIALS, Funnel, Rate, Step
+from flask_encore.services import exporting, reporting
+from flask_encore.services.exporting import Format, Log
+from flask_encore.services.reporting import Figures
+from flask_encore.services.runtime import Runtime
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_FROM = click.option(
+    "--from", "first", metavar="DATE", help="First day, such as 2026-03-01; default is the first ever."
+)
+_TO = click.option("--to", "last", metavar="DATE", help="Last day, included; default is today.")
+_BOM = click.option("--bom", is_flag=True, help="Begin a CSV file with a byte order mark, for Excel.")
+
+
+def _days(rt: Runtime, first: str | None, last: str | None) -> Days:
+    return Days.parse(first, last, today=rt.clock().astimezone(rt.settings.zone).date())
+
+
+@click.command()
+@_FROM
+@_TO
+@click.option("--currency", help="Only of this one, such as gbp; amounts of different ones are never added.")
+@click.option("--format", "format", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@_BOM
+@with_appcontext
+def report(first: str | None, last: str | None, currency: str | None, format: str, bom: bool) -> None:
+    """Say what was offered, accepted and kept, and what it brought in: per currency, and per campaign.
+
+    Days are the shop's (ENCORE_TIME_ZONE), and those a decision was made on. A refund of next month changes the net
+    revenue of the month the offer was made in.
+    """
+    rt = runtime()
+    if bom and format != "csv":
+        raise InvalidInput("A byte order mark is for CSV: add --format csv.")
+    found = reporting.figures(rt, _days(rt, first, last), currency=currency)
+    if format == "json":
+        told = {"time_zone": rt.settings.time_zone} | exporting.figures_as_json(found)
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    elif format == "csv":
+        _say(exporting.figures_as_csv(found, bom=bom))
+    else:
+        click.echo("\n".join(_lines(rt, found)))
+
+
+@click.group()
+def export() -> None:
+    """Write the decision log or the charges row by row, however many there are."""
+
+
+def _options(command: C) -> C:
+    for option in (
+        _FROM,
+        _TO,
+        click.option(
+            "--format",
+            "format",
+            type=click.Choice([each.value for each in Format]),
+            default="ndjson",
+            show_default=True,
+        ),
+        _BOM,
+        click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; default is stdout."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+@export.command()
+@_options
+@with_appcontext
+def decisions(first: str | None, last: str | None, format: str, bom: bool, output: Path | None) -> None:
+    """Write every decision: what was weighed, what was offered or why not, and what became of it."""
+    _export(Log.DECISIONS, first, last, Format(format), bom=bom, output=output)
+
+
+@export.command()
+@_options
+@with_appcontext
+def charges(first: str | None, last: str | None, format: str, bom: bool, output: Path | None) -> None:
+    """Write every accepted offer: its charge, and what went back of it."""
+    _export(Log.CHARGES, first, last, Format(format), bom=bom, output=output)
+
+
+def _export(log: Log, first: str | None, last: str | None, format: Format, *, bom: bool, output: Path | None) -> None:
+    rt = runtime()
+    days = _days(rt, first, last)
+    with exporting.opened(rt, log, days) as rows:
+        pieces = exporting.pieces(rows, format=format, bom=bom)
+        with _sink(output) as write, _bar(rows.total, f"Exporting {log}", output) as advance:
+            for count, piece in pieces:
+                write(piece)
+                advance(count)
+    if output is not None:
+        click.echo(f"{rows.total:,} {log} are in {output}.")
+
+
+def _say(piece: bytes) -> None:
+    click.echo(piece, nl=False)
+
+
+@contextmanager
+def _sink(output: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """Where bytes go. A file is there whole at the end, or as it was before."""
+    if output is None:
+        yield _say
+        return
+    output = output.resolve()
+    if output.exists() and not output.is_file():
+        # A pipe or a device is written to; put in its place, a file would take it away.
+        with output.open("wb") as stream:
+            yield stream.write
+        return
+    try:
+        file = NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise InvalidInput(f"{output} cannot be written ({error.strerror}).") from error
+    try:
+        with file:
+            yield file.write
+        os.replace(file.name, output)
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _bar(total: int, label: str, output: Path | None) -> Iterator[Callable[[int], object]]:
+    """A progress bar beside the rows, on a terminal that does not show the rows themselves."""
+    if not sys.stderr.isatty() or (output is None and sys.stdout.isatty()):
+        yield lambda _count: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _lines(rt: Runtime, found: Figures) -> Iterator[str]:
+    first, last = found.days.first or "the first one", found.days.last or "today"
+    yield f"Decisions from {first} to {last}, days of {rt.settings.time_zone}"
+    if not found.funnels:
+        yield "There was no order that could be offered anything."
+    for funnel in found.funnels:
+        yield ""
+        yield from _funnel(funnel)
+        yield from _campaigns(found, funnel.currency)
+    if found.without_offer:
+        yield ""
+        yield "Orders without an offer"
+        for outcome, reason, count in found.without_offer:
+            yield f"  {count:>9,}  {reason.replace('_', ' ')}{' (error)' if outcome == 'error' else ''}"
+
+
+def _funnel(funnel: Funnel) -> Iterator[str]:
+    yield funnel.currency.upper()
+    for step in Step:
+        yield f"  {step:<10} {funnel.counts[step]:>9,}"
+        for leak, count in funnel.leaks_after(step):
+            yield f"  {'':<10} {-count:>9,}  {leak.replace('_', ' ')}"
+    yield f"  accepted / shown  {_rate(funnel.conversion_rate)}"
+    yield f"  kept / shown      {_rate(funnel.kept_rate)}"
+    yield f"  gross     {funnel.gross.decimal:>14,}"
+    yield f"  refunded  {funnel.refunded.decimal:>14,}"
+    yield f"  disputed  {funnel.disputed.decimal:>14,}"
+    yield f"  net       {funnel.net.decimal:>14,}"
+
+
+def _campaigns(found: Figures, currency: str) -> Iterator[str]:
+    yield f"  {'campaign':<30} {'offers':>8} {'shown':>8} {'accepted':>8} {'kept':>8} {'gross':>14} {'net':>14}"
+    for ref, funnel in found.campaigns:
+        if funnel.currency == currency:
+            name = "the built-in offer" if ref == BUILT_IN else ref
+            counts = (exporting.offers(funnel), *(funnel.counts[step] for step in _COUNTED))
+            numbers = " ".join(f"{count:>8,}" for count in counts)
+            yield f"  {name:<30} {numbers} {funnel.gross.decimal:>14,} {funnel.net.decimal:>14,}"
+
+
+_COUNTED = (Step.SHOWN, Step.ACCEPTED, Step.KEPT)
+
+
+def _rate(rate: Rate) -> str:
+    if rate.share is None or rate.interval is None:
+        return f"not enough data: {rate.trials:,} shown, a rate takes {MIN_TRIALS}"
+    return f"{rate.share:.1%} (95 %: {rate.interval.low:.1%} to {rate.interval.high:.1%})"
