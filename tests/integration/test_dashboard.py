@@ -188,6 +188,7 @@ def test_the_policy_allows_only_our_own_files_and_nothing_is_inline(shop: Shop) 
     for response in (get(shop), get(shop, path)):
         assert response.headers["Content-Security-Policy"] == (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "connect-src 'self'; "
             "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
         )
         assert response.headers["Cache-Control"] == "no-store"

@@ -11,7 +11,16 @@ from typing import Any, Protocol, runtime_checkable
 from flask_encore.domain.acceptance import AcceptanceReport, Eligible, Pick, Shown
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate
-from flask_encore.domain.training import Assortment, Drift, LinesSince, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import (
+    Assortment,
+    Drift,
+    LinesSince,
+    Pair,
+    Running,
+    SavedModel,
+    TrainingLine,
+    TrainingReport,
+)
 
 
 class Clock(Protocol):
@@ -53,6 +62,20 @@ class Inspectable(Protocol):
     @property
     def trained_at(self) -> datetime | None:
         """When the model in use was trained; ``None`` without one."""
+        ...
+
+
+@runtime_checkable
+class Pairing(Protocol):
+    """A ranker that can tell which products it saw bought together. The trained one can; a shop's own need not."""
+
+    def pairs(
+        self, *, most: int, fewest_orders: int, by_lift: bool = False, of: Collection[str] | None = None
+    ) -> Sequence[Pair]:
+        """At most *most* pairs, each once: those bought together most often, or furthest above chance.
+
+        With *of*, only pairs with one of these products, which is named first.
+        """
         ...
 
 
@@ -107,6 +130,10 @@ class Trainer(Protocol):
 
     def drift(self, lines: LinesSince) -> Drift | None:
         """How the live model does on orders that came after it was trained; ``None`` without a model."""
+        ...
+
+    def running(self) -> Running | None:
+        """The training under way, in whichever process; ``None`` without one."""
         ...
 
     def models(self) -> Sequence[SavedModel]:

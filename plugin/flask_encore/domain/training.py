@@ -87,18 +87,80 @@ class TrainingReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How the method did on the newest orders when it had learned from the older ones alone, best-sellers beside it.
+
+    Every rate is of the same *questions*: one line of an order is hidden, the others are shown.
+
+    Attributes:
+        coverage_at_3: Of the products it had learned, those that were among the first three of some answer.
+    """
+
+    questions: int
+    hit_rate_at_3: float
+    popularity_hit_rate_at_3: float
+    ndcg_at_10: float
+    popularity_ndcg_at_10: float
+    coverage_at_3: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SavedModel:
-    """A model on disk that can be put live again."""
+    """A model on disk that can be put live again.
+
+    Attributes:
+        trained_at: When it was made; new orders may have been added to an older training then.
+        first_order_at: Of the orders it learned from; so *last_order_at*. ``None`` where orders had no times.
+        judged: ``None`` where the held-out orders gave nothing to ask.
+    """
 
     version: str
     trained_at: datetime
     orders: int
     hit_rate_at_3: float
     live: bool
+    lines: int = 0
+    products: int = 0
+    first_order_at: datetime | None = None
+    last_order_at: datetime | None = None
+    judged: Judged | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The model as JSON."""
-        return asdict(self) | {"trained_at": self.trained_at.isoformat()}
+        moments = {name: getattr(self, name) for name in ("trained_at", "first_order_at", "last_order_at")}
+        return asdict(self) | {name: moment and moment.isoformat() for name, moment in moments.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A training under way.
+
+    Attributes:
+        share: Done, 0 to 1.
+        broke_off: Whether it came to no end: its process was stopped. It changed nothing then.
+    """
+
+    began_at: datetime
+    share: float
+    broke_off: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two products that were bought together, as the live model counted them.
+
+    Attributes:
+        together: Orders with both, of the *orders_with* sku.
+        lift: together / orders_with over the other's share of all orders; 1 is chance.
+        substitutes: Whether the model takes them for variants of one product, so that it never offers them together.
+    """
+
+    sku: str
+    other: str
+    together: int
+    orders_with: int
+    lift: float
+    substitutes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

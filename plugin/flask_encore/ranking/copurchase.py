@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from encore_recommender.model import CoPurchaseModel
+from encore_recommender.pairs import pairs
 from encore_recommender.persistence import CURRENT, ModelRefused, load, read_manifest
 from flask_encore.domain.offers import Candidate
-from flask_encore.domain.training import KeptRates
+from flask_encore.domain.training import KeptRates, Pair
 from flask_encore.ranking.learner import trained_at
 
 _log = logging.getLogger(__name__)
@@ -113,6 +114,27 @@ class CoPurchaseRanker:
         ]
         # Stable: where nothing is known of returns, the model's own order stands.
         return sorted(candidates, key=_bought_and_kept, reverse=True)[:k]
+
+    def pairs(
+        self, *, most: int, fewest_orders: int, by_lift: bool = False, of: Collection[str] | None = None
+    ) -> Sequence[Pair]:
+        """Pairs of the model in use; see `Pairing`. Goes through all it keeps, so it is no call for a checkout."""
+        self._follow()
+        served = self._served
+        if served is None:
+            return ()
+        found = pairs(served.model, most=most, fewest_orders=fewest_orders, by_lift=by_lift, of=of)
+        return [
+            Pair(
+                sku=pair.sku,
+                other=pair.other,
+                together=pair.together,
+                orders_with=pair.orders_with,
+                lift=pair.lift,
+                substitutes=pair.substitutes,
+            )
+            for pair in found
+        ]
 
     def _follow(self) -> None:
         """Open the live model if it was replaced; whoever finds another thread at it goes on with the old one."""

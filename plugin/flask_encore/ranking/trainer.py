@@ -6,7 +6,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,17 @@ from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.training import (
     Assortment,
     Drift,
+    Judged,
     KeptRates,
     LinesSince,
+    Running,
     SavedModel,
     TrainingLine,
     TrainingReport,
 )
 from flask_encore.ranking.alone import alone
 from flask_encore.ranking.learner import Live, learn, remember
+from flask_encore.ranking.under_way import running, under_way
 
 if TYPE_CHECKING:
     from encore_recommender.training import Trained
@@ -68,7 +71,8 @@ class CoPurchaseTrainer:
             assortment: What is known of the products.
             now: Timezone-aware; goes into the model's version.
             force: Put the model live even when it is in doubt.
-            progress: Hears fractions, 0 to 1, never falling.
+            progress: Hears fractions, 0 to 1, never falling; 0 as soon as no other training can begin. What it raises
+                ends the training, with nothing put live.
 
         Returns:
             What was learned. Hit rates are 0 where the held-out orders gave nothing to ask.
@@ -78,18 +82,24 @@ class CoPurchaseTrainer:
             OSError: The model could not be written; the live one is untouched.
             TrainingBusy: Another training is under way; nothing was done.
         """
-        # scikit-learn takes over a second to import: whoever only serves never pays for it.
-        from encore_recommender.copurchase import CoPurchaseRecommender
-        from encore_recommender.training import train
-
         started = self._stopwatch()
-        tell = progress or _silent
-        with alone(self._model_dir):
+        hear = progress or _silent
+        with alone(self._model_dir), under_way(self._model_dir, now=now) as leave_word:
+
+            def tell(share: float) -> None:
+                leave_word(share)
+                hear(share)
+
+            tell(0.0)
+            # scikit-learn takes over a second to import: whoever only serves never pays for it.
+            from encore_recommender.copurchase import CoPurchaseRecommender
+            from encore_recommender.training import train
+
             baskets = Baskets.from_rows(
                 lines, categories=assortment.categories, titles=assortment.titles, parents=assortment.parents
             )
             if baskets.n_orders == 0:
-                tell(1.0)
+                hear(1.0)
                 return _nothing(seconds=self._stopwatch() - started)
             tell(_READ)
             trained = train(
@@ -98,7 +108,7 @@ class CoPurchaseTrainer:
                 progress=lambda _stage, share: tell(_READ + share * (1.0 - _READ)),
             )
             version = "" if trained.verdict.doubt and not force else self._put_live(trained, assortment.kept, now=now)
-        tell(1.0)
+        hear(1.0)
         final = trained.estimator
         return TrainingReport(
             version=version,
@@ -132,6 +142,10 @@ class CoPurchaseTrainer:
         live = Live.under(self._model_dir)
         return None if live is None else live.drift(lines)
 
+    def running(self) -> Running | None:
+        """The training under way, in whichever process; ``None`` without one."""
+        return running(self._model_dir)
+
     def models(self) -> Sequence[SavedModel]:
         """The models that can be put live, newest first; one that cannot be read is not among them."""
         live = self._live()
@@ -142,6 +156,7 @@ class CoPurchaseTrainer:
             except ModelRefused:
                 continue
             judged: dict[str, Any] = manifest["metrics"].get("full_basket", {})
+            window: dict[str, Any] = manifest.get("data_window") or {}
             found.append(
                 SavedModel(
                     version=manifest["version"],
@@ -149,6 +164,11 @@ class CoPurchaseTrainer:
                     orders=manifest["counts"]["orders"],
                     hit_rate_at_3=judged.get("hit_rate_at_3", 0.0),
                     live=folder.name == live,
+                    lines=manifest["counts"].get("lines", 0),
+                    products=manifest["counts"].get("products", 0),
+                    first_order_at=_moment(window.get("first_order_at")),
+                    last_order_at=_moment(window.get("last_order_at")),
+                    judged=_judged(judged, manifest["metrics"].get("full_basket_popularity", {})),
                 )
             )
         return found
@@ -183,6 +203,24 @@ class CoPurchaseTrainer:
             return (self._model_dir / CURRENT).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def _judged(ours: dict[str, Any], best_sellers: dict[str, Any]) -> Judged | None:
+    """What a manifest keeps of the judging; ``None`` where nothing was asked."""
+    if not ours.get("queries"):
+        return None
+    return Judged(
+        questions=ours["queries"],
+        hit_rate_at_3=ours["hit_rate_at_3"],
+        popularity_hit_rate_at_3=best_sellers.get("hit_rate_at_3", 0.0),
+        ndcg_at_10=ours["ndcg_at_10"],
+        popularity_ndcg_at_10=best_sellers.get("ndcg_at_10", 0.0),
+        coverage_at_3=ours.get("coverage_at_3", 0.0),
+    )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _worst(kept: KeptRates) -> dict[str, Any]:

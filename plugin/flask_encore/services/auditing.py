@@ -27,6 +27,8 @@ class Action(StrEnum):
     REMOVE = "remove"  #: a draft taken away
     IMPORT = "import"  #: created or changed by a file
     SWITCH = "switch"  #: a switch turned
+    TRAIN = "train"  #: a training begun by hand
+    USE_MODEL = "use_model"  #: another model put live by hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Entry:
     """One change.
 
     Attributes:
-        subject: The campaign's ref, or ``switches``.
+        subject: The campaign's ref, ``switches``, or ``recommender``.
         before: The whole of it, as JSON values; ``None`` when it was not there.
     """
 

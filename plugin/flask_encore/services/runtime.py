@@ -16,6 +16,7 @@ from flask_encore.domain.errors import ConfigurationError
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.ports import Acceptance, Clock, Gateway, Ranker, Trainer
 from flask_encore.domain.prices import Quoter
+from flask_encore.domain.training import Drift
 from flask_encore.services.lanes import Lanes
 from flask_encore.store.database import Database
 
@@ -62,6 +63,13 @@ class BookKept:
         self.reading = threading.Lock()
 
 
+class DriftKept:
+    """How the live model does, as a page of this process asked last: (its version, when, what was found)."""
+
+    def __init__(self) -> None:
+        self.latest: tuple[str, datetime, Drift | None] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """The parts of one app.
@@ -78,6 +86,7 @@ class Runtime:
         quoting: Where it runs.
         examining: Where health is looked at; a database that hangs takes no other lane.
         book: The campaigns as last read.
+        drift: How the live model did, as last asked.
     """
 
     settings: Settings
@@ -99,6 +108,7 @@ class Runtime:
     quoting: Lanes = field(default_factory=lambda: Lanes("encore-quoting"))
     examining: Lanes = field(default_factory=lambda: Lanes("encore-examining", lanes=EXAMINING_LANES))
     book: BookKept = field(default_factory=lambda: BookKept())
+    drift: DriftKept = field(default_factory=lambda: DriftKept())
 
     def __post_init__(self) -> None:
         try:

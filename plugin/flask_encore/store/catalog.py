@@ -85,6 +85,18 @@ def find(connection: sa.Connection, sku: str) -> Product | None:
     return None if row is None else product_of(row)
 
 
+def titles(connection: sa.Connection, skus: Iterable[str]) -> dict[str, str]:
+    """By SKU, the titles of those that are in the catalogue."""
+    rows = connection.execute(sa.select(products.c.sku, products.c.title).where(products.c.sku.in_(sorted(skus))))
+    return {row.sku: row.title for row in rows}
+
+
+def titled(connection: sa.Connection, words: str, *, limit: int) -> list[str]:
+    """SKUs of at most *limit* products with *words* in their title, in whatever case, by title."""
+    query = sa.select(products.c.sku).where(products.c.title.icontains(words, autoescape=True))
+    return list(connection.execute(query.order_by(products.c.title, products.c.sku).limit(limit)).scalars())
+
+
 def assortment(connection: sa.Connection, *, kept: KeptRates) -> Assortment:
     """What the catalogue tells the recommender about products."""
     rows = connection.execute(sa.select(products.c.sku, products.c.category, products.c.title, products.c.parent)).all()

@@ -89,7 +89,8 @@ def counted(
             decisions.c.account == account,
             sa.or_(
                 sa.and_(decisions.c.step == 0, decisions.c.placement == Placement.THANK_YOU.value),
-                decisions.c.outcome == Outcome.OFFERED.value,
+                # Both arms: what the order page offers one of them, it keeps from the other.
+                decisions.c.outcome.in_([Outcome.OFFERED.value, Outcome.HELD_OUT.value]),
             ),
         )
         .group_by(*(sa.literal_column(str(place)) for place in range(1, len(keys) + 1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,11 @@ def add(connection: sa.Connection, report: TrainingReport, *, now: datetime) -> 
             report=report.as_json(),
         )
     )
+
+
+def latest(connection: sa.Connection, *, limit: int) -> Sequence[Mapping[Any, Any]]:
+    """The last trainings, newest first."""
+    return connection.execute(sa.select(trainings).order_by(trainings.c.id.desc()).limit(limit)).mappings().all()
 
 
 def newest(connection: sa.Connection) -> Mapping[Any, Any] | None:

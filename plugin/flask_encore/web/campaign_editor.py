@@ -11,6 +11,7 @@ from flask import Blueprint, Response, g, request
 from flask_encore.domain.campaigns import MAX_NAME, CampaignStatus
 from flask_encore.domain.kinds import MAX_TEXT
 from flask_encore.domain.money import Money
+from flask_encore.domain.orders import MAX_REF
 from flask_encore.domain.wording import MAX_BODY, MAX_HEADLINE
 from flask_encore.services import campaign_figures, campaigning, previewing
 from flask_encore.services.campaign_schema import CampaignRefused, campaign_of, definition_of
@@ -28,6 +29,9 @@ from flask_encore.web.sample_card import card_of_snapshot, inert
 EXAMPLE_MINOR_UNITS = 1290
 
 NOT_SAVED = "Nothing was saved"
+
+#: Characters of a pair that a new campaign can begin with: two of the longest SKUs, and what is between them.
+MAX_PAIR = 2 * MAX_REF + 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,13 @@ def add_to(blueprint: Blueprint) -> None:
 
 @on_database
 def new_campaign() -> Response:
-    """An empty form."""
-    return _editor(Draft(fields=campaign_form.fields_of({}), errors={}))
+    """An empty form; with the pairs of products that were asked for in it, what the built-in offer does with them."""
+    fields = campaign_form.fields_of({})
+    asked = {name: request.args.get(name, "").strip()[:MAX_PAIR] for name in ("pinned", "blocked")}
+    pairs = {f"complementary.{name}": text for name, text in asked.items() if text}
+    if pairs:
+        fields |= pairs | {"complementary.discount.percent": str(state().runtime.settings.discount_percent)}
+    return _editor(Draft(fields=fields, errors={}))
 
 
 @on_database
@@ -152,7 +161,7 @@ def _save(draft: Draft) -> Response:
     except Conflict as conflict:
         if draft.version is None:
             return _editor(_with(draft, {"ref": ["There is a campaign with this ref already."]}), status=409)
-        return _conflict(draft, conflict)
+        return difference(draft, conflict)
     return see(url("edit_campaign", ref=saved.campaign.ref, saved="yes"))
 
 
@@ -162,7 +171,7 @@ def _with(draft: Draft, errors: Mapping[str, list[str]]) -> Draft:
     )
 
 
-def _conflict(draft: Draft, conflict: Conflict) -> Response:
+def difference(draft: Draft, conflict: Conflict) -> Response:
     """The difference, and what can be done about it. What was typed travels along in hidden fields."""
     if conflict.current is None:
         return no_such_campaign()

@@ -61,6 +61,8 @@ ACTIONS = {
     Action.REMOVE: "Deleted",
     Action.IMPORT: "Imported",
     Action.SWITCH: "Turned",
+    Action.TRAIN: "Began to train",
+    Action.USE_MODEL: "Put another model live in",
 }
 
 OUTCOMES = {

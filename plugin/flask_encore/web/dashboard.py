@@ -23,7 +23,9 @@ from flask_encore.web import (
     campaign_pages,
     customers_page,
     history_page,
+    pair_page,
     patterns_page,
+    recommender_page,
     switches_page,
 )
 from flask_encore.web import dashboard_words as words
@@ -57,16 +59,17 @@ def create_blueprint() -> Blueprint:
     blueprint.get("/dashboard/")(overview)
     blueprint.get("/dashboard/charges/<charge_ref>/refund")(confirm_refund)
     blueprint.post("/dashboard/charges/<charge_ref>/refund")(refund)
-    rooms = (
+    for room in (
         campaign_pages,
         campaign_editor,
         campaign_files,
         customers_page,
         history_page,
         switches_page,
+        recommender_page,
+        pair_page,
         patterns_page,
-    )
-    for room in rooms:
+    ):
         room.add_to(blueprint)
     return blueprint
 

@@ -32,7 +32,7 @@ NAME = "encore_dashboard"
 #: Everything a page needs is in it or is ours; nothing else loads, nothing frames it, no base or form leads away.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 #: As wide as ``encore_refunds.actor`` and ``encore_audit.actor``.
@@ -48,7 +48,13 @@ LARGEST_FORM = 1_000_000
 SCALES = (0.1, 0.25, 0.5, 1.0)
 
 #: Endpoint of a page in the navigation -> its name there. Pages below one carry its name in ``here``.
-ROOMS = {"overview": "Overview", "campaigns": "Campaigns", "customers": "Customers", "patterns": "Patterns"}
+ROOMS = {
+    "overview": "Overview",
+    "campaigns": "Campaigns",
+    "recommender": "Recommender",
+    "customers": "Customers",
+    "patterns": "Patterns",
+}
 
 _say = phrases_for("en")
 
@@ -160,19 +166,28 @@ def message(status: int, title: str, sentence: str) -> Response:
     return page("message.html", status=status, title=title, sentence=sentence)
 
 
-def ask(question: str, what: str, button: str, *, stale: bool, danger: bool, version: int | None = None) -> Response:
-    """A page with a question; its form goes where the page is, by POST."""
+def ask(
+    question: str,
+    what: str,
+    button: str,
+    *,
+    stale: bool,
+    danger: bool,
+    version: int | None = None,
+    here: str = "campaigns",
+) -> Response:
+    """A page with a question; its form goes where the page is, by POST. *here* is the room it belongs to."""
     return page(
         "question.html",
         status=403 if stale else 200,
-        here="campaigns",
+        here=here,
         question=question,
         what=what,
         button=button,
         danger=danger,
         stale=stale,
         version=version,
-        back_url=url("campaigns"),
+        back_url=url(here),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from flask_encore.services import auditing, switching
+from flask_encore.services import auditing, recommender, switching
 from flask_encore.web import campaign_words
 from flask_encore.web.campaign_pages import is_readable, no_such_campaign
 from flask_encore.web.current import state
@@ -48,5 +48,6 @@ def _history(ref: str | None) -> Response:
         as_text=campaign_words.as_text,
         older=entries[HISTORY_PAGE - 1].id if len(entries) > HISTORY_PAGE else None,
         campaign_words=campaign_words,
-        switches_are=switching.SUBJECT,
+        # What is no campaign has no history of its own.
+        named={switching.SUBJECT: "a switch", recommender.SUBJECT: recommender.SUBJECT},
     )

@@ -32,3 +32,24 @@ addEventListener("pageshow", () => {
     form.querySelector("button.danger")?.removeAttribute("aria-disabled");
   }
 });
+
+// A training under way: ask how far it is; when it has ended the page is fetched anew and says how.
+const training = document.querySelector("[data-training]");
+
+if (training) {
+  const look = async () => {
+    try {
+      const answer = await fetch(training.dataset.training);
+      // Who is not signed in any more is asked to by the page itself.
+      if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
+      const told = await answer.json();
+      if (!told.running) return location.reload();
+      training.querySelector("progress").value = told.percent;
+      training.querySelector("[data-percent]").textContent = `${told.percent}%`;
+    } catch {
+      // The server is away for a moment: ask again.
+    }
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 1000);
+}

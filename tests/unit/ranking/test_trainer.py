@@ -10,7 +10,7 @@ import pytest
 
 from encore_recommender import BadBaskets
 from flask_encore.domain.errors import InvalidInput, TrainingBusy
-from flask_encore.domain.training import Assortment, KeptRates, SavedModel, TrainingLine, TrainingReport
+from flask_encore.domain.training import Assortment, Judged, KeptRates, SavedModel, TrainingLine, TrainingReport
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
 
@@ -260,6 +260,18 @@ def test_models_are_listed_newest_first_and_an_older_one_can_be_used_again(tmp_p
             orders=100 + day,
             hit_rate_at_3=1.0,
             live=day == 2,
+            lines=200 + 2 * day,
+            products=2,
+            first_order_at=datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC),
+            last_order_at=datetime(2001, 9, 9, 1, 48, 19 + day, tzinfo=UTC),
+            judged=Judged(
+                questions=100,
+                hit_rate_at_3=1.0,
+                popularity_hit_rate_at_3=1.0,
+                ndcg_at_10=1.0,
+                popularity_ndcg_at_10=1.0,
+                coverage_at_3=1.0,
+            ),
         )
         for day in (2, 1, 0)
     ]
