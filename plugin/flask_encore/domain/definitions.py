@@ -72,5 +72,48 @@ UPLIFT = Definition(
     note="The value is the order's total and its net revenue; an order counts where it was assigned, seen or not.",
 )
 
+REPEAT_PURCHASE_RATE = Definition(
+    name="repeat-purchase rate",
+    counted="customers with two orders or more",
+    per="customers with one order or more",
+    note="Both in the chosen months. One customer_ref is one customer; a guest has none and counts in neither.",
+)
+RETENTION = Definition(
+    name="retention",
+    counted="customers of the cohort with an order in that month",
+    per="customers of the cohort",
+    note="A cohort is everybody whose first order Encore has seen fell into one month, in the shop's time zone.",
+)
+CUSTOMER_LIFETIME_VALUE = Definition(
+    name="customer lifetime value",
+    counted="what the cohort's customers paid to date, with what their offers kept",
+    per="those of them with an order in that currency",
+    note="What has been, not a forecast: older cohorts had more time to buy. Refunds the shop made are not taken off.",
+)
+ORDER_VALUE_WITHOUT_OFFERS = Definition(
+    name="average order value without offers",
+    counted="totals of orders",
+    per="orders",
+    note="Orders the shop handed to Encore; imported ones could have no offer, and an accepted one is not in a total.",
+)
+ORDER_VALUE_WITH_OFFERS = Definition(
+    name="average order value with offers",
+    counted="totals of orders + what their offers kept",
+    per="the same orders",
+    note="Orders without an accepted offer too. The difference is what offers took; what they added is the uplift.",
+)
+
 #: In the order the documents list them.
-DEFINITIONS = (CONVERSION_RATE, KEPT_RATE, NET_REVENUE, REVENUE_PER_SHOWN_ORDER, AVERAGE_ORDER_VALUE, UPLIFT)
+DEFINITIONS = (
+    CONVERSION_RATE,
+    KEPT_RATE,
+    NET_REVENUE,
+    REVENUE_PER_SHOWN_ORDER,
+    AVERAGE_ORDER_VALUE,
+    UPLIFT,
+    REPEAT_PURCHASE_RATE,
+    RETENTION,
+    CUSTOMER_LIFETIME_VALUE,
+    ORDER_VALUE_WITHOUT_OFFERS,
+    ORDER_VALUE_WITH_OFFERS,
+)

@@ -48,7 +48,13 @@ LARGEST_FORM = 1_000_000
 SCALES = (0.1, 0.25, 0.5, 1.0)
 
 #: Endpoint of a page in the navigation -> its name there. Pages below one carry its name in ``here``.
-ROOMS = {"overview": "Overview", "campaigns": "Campaigns", "recommender": "Recommender", "patterns": "Patterns"}
+ROOMS = {
+    "overview": "Overview",
+    "campaigns": "Campaigns",
+    "recommender": "Recommender",
+    "customers": "Customers",
+    "patterns": "Patterns",
+}
 
 _say = phrases_for("en")
 
