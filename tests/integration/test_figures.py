@@ -36,8 +36,7 @@ def recounted(shop: Shop) -> dict[tuple[str, str | None], Counter[str]]:
     found: dict[tuple[str, str | None], Counter[str]] = {}
     for row in shop.rows("decisions"):
         is_counted = row["account"] == "" and micros(BEGINS) <= row["decided_at"] < micros(ENDS)
-        begins = row["step"] == 0 and row["placement"] == "thank_you"
-        if not is_counted or not (row["outcome"] == "offered" or (row["outcome"] == "held_out" and begins)):
+        if not is_counted or row["outcome"] not in {"offered", "held_out"}:
             continue
         charge = charge_of.get(row["id"])
         for campaign in (None, row["campaign_ref"] or "built-in"):

@@ -171,7 +171,7 @@ class TestFaults:
             assert failure.value.http_status == 500
         assert len(sim.intents()) == 1
 
-    def test_a_hanging_request_blocks_its_key_and_executes_late(self, sim: StripeSimulator) -> None:
+    def test_a_hanging_request_blocks_its_key_and_executes_late(self, sim: StripeSimulator, client: Any) -> None:
         impatient = client_of(sim, read_timeout=0.2)
         sim.faults.add("/v1/payment_intents", "hang")
 
@@ -179,7 +179,7 @@ class TestFaults:
             impatient.payment_intents.create(CREATE, {"idempotency_key": "k"})
         assert sim.intents() == []
         with pytest.raises(stripe.APIError) as conflict:
-            impatient.payment_intents.create(CREATE, {"idempotency_key": "k"})
+            client.payment_intents.create(CREATE, {"idempotency_key": "k"})
         assert (conflict.value.http_status, conflict.value.error.code) == (409, "idempotency_key_in_use")
 
         assert sim.faults.await_hanging()

@@ -13,6 +13,7 @@ from flask_encore.domain.errors import InvalidInput, TrainingBusy
 from flask_encore.domain.training import Assortment, Judged, KeptRates, SavedModel, TrainingLine, TrainingReport
 from flask_encore.ranking.copurchase import CoPurchaseRanker
 from flask_encore.ranking.trainer import CoPurchaseTrainer
+from flask_encore.ranking.under_way import running
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -231,7 +232,7 @@ CoPurchaseTrainer(Path(sys.argv[1])).train(lines(), assortment=Assortment(), now
 """
 
 
-def test_a_killed_training_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_killed_training_leaves_a_note_of_it_and_nothing_else(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -242,8 +243,11 @@ def test_a_killed_training_leaves_nothing_behind(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
 
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["TRAINING"]
+    told = running(tmp_path)
+    assert told is not None and told.broke_off
     assert CoPurchaseTrainer(tmp_path).train(pairs(100), assortment=Assortment(), now=NOON).version != ""
+    assert running(tmp_path) is None
 
 
 def test_models_are_listed_newest_first_and_an_older_one_can_be_used_again(tmp_path: Path) -> None:
