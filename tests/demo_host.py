@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from hosts import closed_port
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
+from whole_answers import whole
 
 from flask_encore.demo.app import create_app
 from flask_encore.demo.checkout import StripeAccess
@@ -96,7 +97,7 @@ def open_shop(instance: Path) -> Iterator[Visit]:
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """The app on a free port of 127.0.0.1; its address, without a slash at the end."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, whole(app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

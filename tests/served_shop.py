@@ -16,6 +16,7 @@ import pytest
 from acceptance.journey import ShopAt
 from demo_host import silent, stocked_instance
 from werkzeug.serving import WSGIRequestHandler, make_server
+from whole_answers import whole
 
 from flask_encore.demo import till
 from flask_encore.demo.app import create_app
@@ -62,7 +63,7 @@ def served(instance: Path, **config: Any) -> Iterator[Served]:
         with app.app_context():
             ensure_stocked(shop, data=None, now=utc_now(), tell=logging.getLogger(__name__).info, bar=silent)
             link = till.link("merchant", "merchant")
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+        server = make_server("127.0.0.1", 0, whole(app), threaded=True, request_handler=_Quiet)
         url = f"http://127.0.0.1:{server.server_port}"
         stripe.add_webhook(f"{url}/encore/stripe/webhook", WEBHOOK_SECRET)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -17,6 +17,7 @@ from flask import Flask, Response, redirect, request, send_from_directory
 from offer_cards import offer_card
 from playwright.sync_api import Page
 from werkzeug.serving import WSGIRequestHandler, make_server
+from whole_answers import whole
 
 from encore_static import OFFER
 from flask_encore.domain.money import Money
@@ -146,7 +147,7 @@ class PatternShop:
         self.style.set()
         self.hold = threading.Event()
         self.hold.set()
-        self._server = make_server("127.0.0.1", 0, self._app(), threaded=True, request_handler=_Quiet)
+        self._server = make_server("127.0.0.1", 0, whole(self._app()), threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()

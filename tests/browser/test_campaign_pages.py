@@ -12,6 +12,7 @@ from conftest import Shop
 from dashboard_campaigns import LIST, save, stored
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
+from whole_answers import whole
 
 from flask_encore.domain.campaigns import CampaignStatus
 from flask_encore.services import switching
@@ -20,7 +21,7 @@ from flask_encore.services import switching
 @pytest.fixture
 def url(shop: Shop) -> Iterator[str]:
     """Where the shop's campaigns are."""
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
+    server = make_server("127.0.0.1", 0, whole(shop.app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -14,6 +14,7 @@ from conftest import Shop
 from flask import request
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
+from whole_answers import whole
 
 DECLINES_NEXT = "4000000000009995"
 
@@ -65,7 +66,7 @@ def served(shop: Shop) -> Iterator[Served]:
             posts.append(request.path)
         return response
 
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
+    server = make_server("127.0.0.1", 0, whole(shop.app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -11,6 +11,7 @@ from browser.patterns import OpenPage, accessibility_findings
 from conftest import START, Shop, ShopFactory
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
+from whole_answers import whole
 
 from flask_encore.services import recommender
 from flask_encore.store import history
@@ -31,7 +32,7 @@ def shop(make_shop: ShopFactory) -> Shop:
 @pytest.fixture
 def url(shop: Shop) -> Iterator[str]:
     """Where the recommender's room is."""
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
+    server = make_server("127.0.0.1", 0, whole(shop.app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
