@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from conftest import Shop, ShopFactory
+from histories import statements
 
 from flask_encore import Money, Product
 from flask_encore.domain.funnel import Leak, Rate, Step
@@ -61,20 +60,6 @@ def decide(shop: Shop, count: int) -> None:
     ]
     with shop.rt.db.write() as connection:
         connection.execute(sa.insert(decisions), rows)
-
-
-@contextmanager
-def statements(shop: Shop) -> Iterator[list[str]]:
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    sa.event.listen(shop.rt.db.engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        sa.event.remove(shop.rt.db.engine, "before_cursor_execute", note)
 
 
 def test_every_road_an_offer_can_take_is_counted_once(any_shop: Shop) -> None:
