@@ -16,10 +16,12 @@ from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import OrderLine, PaidOrder, Product
 from flask_encore.domain.prices import OfferLine, Quote
+from flask_encore.domain.rights import Actor, Right
 from flask_encore.extension import Encore
 from flask_encore.services.recording import Recorded
 
 __all__ = [
+    "Actor",
     "Charge",
     "ChargeEvent",
     "ChargeStatus",
@@ -38,4 +40,5 @@ __all__ = [
     "Product",
     "Quote",
     "Recorded",
+    "Right",
 ]

@@ -23,11 +23,14 @@ from flask_encore.store.database import Database
 from flask_encore.store.models import metadata
 
 TABLES = {
+    "encore_api_answers",
+    "encore_api_tokens",
     "encore_audit",
     "encore_campaigns",
     "encore_charges",
     "encore_decisions",
     "encore_events",
+    "encore_experiments",
     "encore_heartbeats",
     "encore_history_lines",
     "encore_orders",
@@ -156,9 +159,13 @@ def test_a_charge_in_every_status_stays_through_the_third_revision_and_back(db: 
     command.downgrade(migrations.config(db.engine), "0002")
 
     assert [(len(written[name]), len(rows[name])) for name in rows] == [(4, 4), (12, 12)]
-    new = {"campaign_ref", "campaign_version", "second_sku", "trace", "extended_at"}
+    new = {"campaign_ref", "campaign_version", "second_sku", "trace", "extended_at", "holdout_bp", "exposures"}
+    new |= {"counted_at", "cost_minor", "tax_minor", "fee_minor", "fee_currency", "fee_due_at", "reviewed_at"}
     for name in rows:
-        assert [{column: row[column] for column in row if column not in new} for row in forward[name]] == written[name]
+        later = new | {"timeline"}
+        assert [{column: row[column] for column in row if column not in later} for row in forward[name]] == written[
+            name
+        ]
         assert {row[column] for row in forward[name] for column in new & set(row)} == {None}
     assert kept() == written
     assert described(db, "encore_decisions", "encore_charges") == before
@@ -222,12 +229,15 @@ def test_the_migrated_tables_have_every_rule_of_the_models(db: Database) -> None
     assert migrated == described(db)
     assert {name for found in migrated.values() for name, *_, where in found["indexes"] if where} == {
         "ix_encore_charges_due",
+        "ix_encore_charges_fee_due",
+        "ix_encore_charges_uncounted",
+        "ix_encore_decisions_uncounted",
         "ix_encore_outbox_due",
         "ix_encore_outbox_unhooked",
         "ix_encore_webhook_deliveries_due",
         "uq_encore_refunds_one_open",
     }
-    assert sum(len(found["checks"]) for found in migrated.values()) == 16
+    assert sum(len(found["checks"]) for found in migrated.values()) == 25
 
 
 def described(db: Database, *names: str) -> dict[str, dict[str, Any]]:
@@ -377,4 +387,4 @@ def test_the_migrations_are_found_in_a_folder_with_a_percent_sign(
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
 
     migrations.upgrade(db.engine)
-    assert migrations.current(db.engine) == migrations.head() == "0004"
+    assert migrations.current(db.engine) == migrations.head() == "0005"

@@ -164,6 +164,13 @@ decisions = sa.Table(
     sa.Column("trace", sa.JSON),
     # The shopper asked for more time, once.
     sa.Column("extended_at", Instant),
+    # Basis points of shoppers held out when this one was dealt their arm.
+    sa.Column("holdout_bp", sa.Integer),
+    # Experiment -> variant of every experiment this decision took part in, whatever came of it.
+    sa.Column("exposures", sa.JSON(none_as_null=True)),
+    # When it was counted into the days of the reports; NULL since it changed. A mark on the row, not a time to compare
+    # with: clocks differ, and transactions are not committed in their order.
+    sa.Column("counted_at", Instant),
     # Exactly one decision per order, placement and step, however often the page is loaded (invariant I1).
     sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_decisions_once"),
     _one_of("outcome", Outcome),
@@ -171,7 +178,15 @@ decisions = sa.Table(
         "outcome <> 'offered' OR (sku IS NOT NULL AND total_minor IS NOT NULL AND quantity >= 1)", name="offer_complete"
     ),
     sa.CheckConstraint("propensity > 0 AND propensity <= 1", name="propensity"),
+    sa.CheckConstraint("holdout_bp BETWEEN 0 AND 10000", name="holdout_bp"),
     sa.Index("ix_encore_decisions_decided_at", "decided_at"),
+    sa.Index(
+        "ix_encore_decisions_uncounted",
+        "account",
+        "decided_at",
+        sqlite_where=sa.text("counted_at IS NULL"),
+        postgresql_where=sa.text("counted_at IS NULL"),
+    ),
     # What one customer was offered lately.
     sa.Index("ix_encore_decisions_customer", "account", "customer_ref", "decided_at"),
 )
@@ -216,6 +231,20 @@ charges = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("campaign_ref", sa.String(64)),
     sa.Column("second_sku", _Ref),
+    # Every change of its state, a line each, appended by the UPDATE that makes it (`domain.timeline`).
+    sa.Column("timeline", sa.Text, nullable=False, server_default=sa.text("''")),
+    # What its goods cost the shop, and the tax within *amount_minor* or added to it; NULL where nobody told.
+    sa.Column("cost_minor", sa.BigInteger),
+    sa.Column("tax_minor", sa.BigInteger),
+    # What Stripe kept, in the currency it settles in; NULL until Stripe told.
+    sa.Column("fee_minor", sa.BigInteger),
+    sa.Column("fee_currency", sa.String(3)),
+    # When Stripe is asked for the fee; NULL when it is known, or there is none to be known.
+    sa.Column("fee_due_at", Instant),
+    # Somebody looked at a quarantined charge and settled it by hand.
+    sa.Column("reviewed_at", Instant),
+    # As of a decision.
+    sa.Column("counted_at", Instant),
     sa.UniqueConstraint("account", "order_ref", "placement", "step", name="uq_encore_charges_once"),
     _one_of("status", ChargeStatus),
     sa.CheckConstraint("amount_minor >= 0", name="amount"),
@@ -228,11 +257,25 @@ charges = sa.Table(
     sa.CheckConstraint(
         "status NOT IN ('succeeded', 'refunding', 'refunded', 'disputed') OR charged_at IS NOT NULL", name="charged"
     ),
+    sa.CheckConstraint("(fee_minor IS NULL) = (fee_currency IS NULL)", name="fee"),
     sa.Index(
         "ix_encore_charges_due",
         "next_run_at",
         sqlite_where=sa.text("next_run_at IS NOT NULL"),
         postgresql_where=sa.text("next_run_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_encore_charges_fee_due",
+        "fee_due_at",
+        sqlite_where=sa.text("fee_due_at IS NOT NULL"),
+        postgresql_where=sa.text("fee_due_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_encore_charges_uncounted",
+        "account",
+        "id",
+        sqlite_where=sa.text("counted_at IS NULL"),
+        postgresql_where=sa.text("counted_at IS NULL"),
     ),
     # What a campaign with a budget has sold.
     sa.Index("ix_encore_charges_campaign", "account", "campaign_ref"),
@@ -414,6 +457,70 @@ switches = sa.Table(
     sa.Column("shadow", sa.Boolean, nullable=False),
     # Changes with every change of a campaign: processes that hold an older one read the campaigns anew.
     sa.Column("revision", sa.Integer, nullable=False),
+    # What the merchant set on the settings page; NULL where the app's configuration counts.
+    sa.Column("holdout_bp", sa.Integer),
+    sa.Column("undo_seconds", sa.Integer),
+    sa.Column("retention_days", sa.Integer),
+    sa.CheckConstraint("holdout_bp BETWEEN 0 AND 5000", name="holdout_bp"),
+    sa.CheckConstraint("undo_seconds BETWEEN 0 AND 1209600", name="undo_seconds"),
+    sa.CheckConstraint("retention_days >= 30", name="retention_days"),
+)
+
+# Who is shown which variant; the definition says what each one changes, and stays as it is once it has begun.
+experiments = sa.Table(
+    "encore_experiments",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("experiment_ref", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("definition", sa.JSON, nullable=False),
+    # Deals its variants independently of every other experiment's; never changed.
+    sa.Column("salt", sa.String(64), nullable=False),
+    sa.Column("started_at", Instant),
+    sa.Column("ended_at", Instant),
+    # What was concluded, in the merchant's words, when it was stopped; and the variant that was rolled out, if any.
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("rolled_out", sa.String(64)),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("updated_by", sa.String(200), nullable=False),
+    sa.CheckConstraint("version >= 1", name="version"),
+    sa.CheckConstraint("status IN ('draft', 'running', 'stopped', 'archived')", name="status"),
+    sa.CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="started"),
+    sa.CheckConstraint("status <> 'stopped' OR ended_at IS NOT NULL", name="ended"),
+)
+
+# Who may use the API. Of the token itself only a hash is kept: whoever reads this table can use none of them.
+api_tokens = sa.Table(
+    "encore_api_tokens",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("created_by", sa.String(200), nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.Column("last_used_at", Instant),
+    sa.Column("revoked_at", Instant),
+    sa.Index("ix_encore_api_tokens_account", "account"),
+)
+
+# What a POST with an Idempotency-Key was answered, so that its repetition is answered the same.
+api_answers = sa.Table(
+    "encore_api_answers",
+    metadata,
+    sa.Column("token_id", sa.String(32), primary_key=True),
+    sa.Column("idempotency_key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    # NULL while the first request is under way.
+    sa.Column("status", sa.Integer),
+    sa.Column("body", sa.JSON(none_as_null=True)),
+    sa.Column("location", sa.String(2000)),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Index("ix_encore_api_answers_created_at", "created_at"),
 )
 
 # Who changed what a merchant can change: written once, never changed.
@@ -425,7 +532,7 @@ audit = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.String(200), nullable=False),
     sa.Column("action", sa.String(40), nullable=False),
-    # A campaign_ref, or "switches".
+    # A campaign_ref, an experiment_ref, or what else was changed, such as "switches".
     sa.Column("subject", sa.String(64), nullable=False),
     sa.Column("before", sa.JSON(none_as_null=True)),
     sa.Column("after", sa.JSON(none_as_null=True)),

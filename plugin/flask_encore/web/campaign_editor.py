@@ -12,6 +12,7 @@ from flask_encore.domain.campaigns import MAX_NAME, CampaignStatus
 from flask_encore.domain.kinds import MAX_TEXT
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import MAX_REF
+from flask_encore.domain.rights import Right
 from flask_encore.domain.wording import MAX_BODY, MAX_HEADLINE
 from flask_encore.services import campaign_figures, campaigning, previewing
 from flask_encore.services.campaign_schema import CampaignRefused, campaign_of, definition_of
@@ -21,7 +22,7 @@ from flask_encore.web import campaign_form, campaign_rule_form, campaign_words
 from flask_encore.web.campaign_pages import doubts_of, find, no_such_campaign, version_of
 from flask_encore.web.catalogues import FALLBACK
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import changes_something, is_sealed, on_database, page, see, url
+from flask_encore.web.dashboard_frame import changes_something, is_sealed, needs, on_database, page, see, url
 from flask_encore.web.languages import language_name
 from flask_encore.web.sample_card import card_of_snapshot, inert
 
@@ -61,6 +62,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/campaigns/<ref>/preview")(preview_campaign)
 
 
+@needs(Right.READ)
 @on_database
 def new_campaign() -> Response:
     """An empty form; with the pairs of products that were asked for in it, what the built-in offer does with them."""
@@ -72,6 +74,7 @@ def new_campaign() -> Response:
     return _editor(Draft(fields=fields, errors={}))
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_SAVED)
 def create_campaign() -> Response:
@@ -79,6 +82,7 @@ def create_campaign() -> Response:
     return _save(_typed(None))
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_SAVED)
 def preview_new() -> Response:
@@ -86,6 +90,7 @@ def preview_new() -> Response:
     return _preview(_typed(None))
 
 
+@needs(Right.READ)
 @on_database
 def edit_campaign(ref: str) -> Response:
     """The form, filled with the stored campaign."""
@@ -103,6 +108,7 @@ def edit_campaign(ref: str) -> Response:
     return _editor(draft, told=request.args.get("saved") == "yes")
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_SAVED)
 def save_campaign(ref: str) -> Response:
@@ -111,6 +117,7 @@ def save_campaign(ref: str) -> Response:
     return no_such_campaign() if saved is None else _save(_typed(saved))
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_SAVED)
 def preview_campaign(ref: str) -> Response:

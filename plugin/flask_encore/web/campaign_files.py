@@ -7,10 +7,11 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
+from flask_encore.domain.rights import Right
 from flask_encore.services import campaign_files, campaigning
 from flask_encore.services.campaign_schema import CampaignRefused
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import changes_something, is_sealed, on_database, page, see, url
+from flask_encore.web.dashboard_frame import changes_something, is_sealed, needs, on_database, page, see, url
 
 #: Bytes of a file: between the look and the import it travels through a form, of which servers take half a megabyte
 #: of text. Several hundred campaigns; ``flask encore campaigns import`` takes more.
@@ -29,6 +30,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/campaigns/import")(import_campaigns)
 
 
+@needs(Right.READ)
 @on_database
 def export_campaigns() -> Response:
     """Every campaign as one file, the same that ``flask encore campaigns export`` writes."""
@@ -39,12 +41,14 @@ def export_campaigns() -> Response:
     )
 
 
+@needs(Right.READ)
 @on_database
 def ask_import() -> Response:
     """Ask for a file."""
     return _page()
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_IMPORTED)
 def import_campaigns() -> Response:

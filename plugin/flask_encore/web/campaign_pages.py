@@ -6,6 +6,7 @@ from babel.dates import format_datetime
 from flask import Blueprint, Response, g, request
 
 from flask_encore.domain.campaigns import BUILT_IN, MAX_NAME, Campaign, CampaignState, CampaignStatus
+from flask_encore.domain.rights import Right
 from flask_encore.services import campaign_doubts, campaign_figures, campaigning
 from flask_encore.services.campaign_figures import Figures
 from flask_encore.services.campaign_schema import CampaignRefused
@@ -13,7 +14,17 @@ from flask_encore.services.campaigning import Conflict, NotFound, Saved
 from flask_encore.services.runtime import Runtime
 from flask_encore.web import campaign_words
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import ask, changes_something, is_sealed, message, on_database, page, see, url
+from flask_encore.web.dashboard_frame import (
+    ask,
+    changes_something,
+    is_sealed,
+    message,
+    needs,
+    on_database,
+    page,
+    see,
+    url,
+)
 from flask_encore.web.dashboard_words import Tone
 
 #: Campaigns on one page of the list; each is asked for its doubts.
@@ -55,6 +66,7 @@ def add_to(blueprint: Blueprint) -> None:
 # The list
 
 
+@needs(Right.READ)
 @on_database
 def campaigns() -> Response:
     """Every campaign, how it stands and what it did lately."""
@@ -112,6 +124,7 @@ def _told(saved: list[Saved]) -> tuple[str, Tone] | None:
 # One campaign
 
 
+@needs(Right.READ)
 @on_database
 def ask_status(ref: str, status: str) -> Response:
     """Ask once more. Changes nothing."""
@@ -121,6 +134,7 @@ def ask_status(ref: str, status: str) -> Response:
     return _ask_status(saved, wanted)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_CHANGED)
 def set_status(ref: str, status: str) -> Response:
@@ -161,6 +175,7 @@ def _ask_status(saved: Saved, wanted: CampaignStatus, *, stale: bool = False) ->
     return ask(question, what, button, stale=stale, danger=wanted is CampaignStatus.ENDED)
 
 
+@needs(Right.READ)
 @on_database
 def ask_duplicate(ref: str) -> Response:
     """Ask for the copy's ref. Changes nothing."""
@@ -168,6 +183,7 @@ def ask_duplicate(ref: str) -> Response:
     return no_such_campaign() if saved is None else _ask_duplicate(saved, f"{ref[:59]}-copy")
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_CHANGED)
 def duplicate(ref: str) -> Response:
@@ -202,6 +218,7 @@ def _ask_duplicate(saved: Saved, new_ref: str, *, refusal: str = "", stale: bool
     )
 
 
+@needs(Right.READ)
 @on_database
 def ask_delete(ref: str) -> Response:
     """Ask once more. Changes nothing."""
@@ -209,6 +226,7 @@ def ask_delete(ref: str) -> Response:
     return no_such_campaign() if saved is None else _ask_delete(saved)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something("Nothing was deleted")
 def delete(ref: str) -> Response:

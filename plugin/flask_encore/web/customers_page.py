@@ -10,9 +10,10 @@ from flask import Blueprint, Response, request
 from flask_encore.domain import definitions
 from flask_encore.domain.customers import MONTHS, Span
 from flask_encore.domain.intervals import Interval
+from flask_encore.domain.rights import Right
 from flask_encore.services import customer_figures
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import on_database, page, url
+from flask_encore.web.dashboard_frame import needs, on_database, page, url
 from flask_encore.web.dashboard_words import Tone
 
 SPANS = {Span.QUARTER: "3 months", Span.YEAR: "12 months", Span.ALL: "All time"}
@@ -30,6 +31,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.get("/dashboard/customers/")(customers)
 
 
+@needs(Right.READ)
 @on_database
 def customers() -> Response:
     """Repeat purchases, cohorts and what customers and orders are worth, of the chosen months."""

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, g, request, url_for
 import encore_static
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.errors import GatewayError
+from flask_encore.domain.rights import Right
 from flask_encore.services import refunding, reporting
 from flask_encore.services.reporting import Entry, Period
 from flask_encore.services.runtime import Runtime, logger
@@ -38,6 +39,7 @@ from flask_encore.web.dashboard_frame import (
     headers,
     is_sealed,
     message,
+    needs,
     on_database,
     page,
     see,
@@ -74,6 +76,7 @@ def create_blueprint() -> Blueprint:
     return blueprint
 
 
+@needs(Right.READ)
 @on_database
 def overview() -> Response:
     """The page: figures of a period, the newest decisions, one order when it is searched for."""
@@ -118,6 +121,7 @@ def overview() -> Response:
     )
 
 
+@needs(Right.REFUND)
 @on_database
 def confirm_refund(charge_ref: str) -> Response:
     """Ask once more, with the amount, before money moves. Changes nothing."""
@@ -126,6 +130,7 @@ def confirm_refund(charge_ref: str) -> Response:
     return _no_such_charge() if charge is None else _confirm(app, charge)
 
 
+@needs(Right.REFUND)
 @on_database
 @changes_something("Nothing was refunded")
 def refund(charge_ref: str) -> Response:

@@ -18,11 +18,13 @@ from werkzeug.wrappers import Response as AnyResponse
 import encore_static
 from flask_encore.domain.funnel import MIN_TRIALS, Rate, Step
 from flask_encore.domain.money import Money
+from flask_encore.domain.rights import EVERY_RIGHT, Actor, Right
 from flask_encore.services import switching
 from flask_encore.services.runtime import logger
 from flask_encore.services.switching import Switches
 from flask_encore.store.database import StoreError
 from flask_encore.web import dashboard_words as words
+from flask_encore.web import policies
 from flask_encore.web.current import state
 from flask_encore.web.origins import FormSeal, is_own_page
 from flask_encore.web.phrases import phrases_for
@@ -43,6 +45,14 @@ NAMELESS_ACTOR = "merchant"
 
 #: A form larger than this is no form of ours, bytes: a campaign with a full rule and every locale is a tenth of it.
 LARGEST_FORM = 1_000_000
+
+#: Right -> what who lacks it is told.
+WHAT_IT_ALLOWS = {
+    Right.READ: "see the dashboard",
+    Right.EDIT: "change anything here",
+    Right.REFUND: "refund charges",
+}
+ASK_FOR_IT = "The shop’s admin_guard says who may; nothing was changed."
 
 #: Interval drawings end at the first of these shares that holds the interval.
 SCALES = (0.1, 0.25, 0.5, 1.0)
@@ -123,8 +133,18 @@ def guard() -> AnyResponse | None:
         return answer
     if not answer:
         return message(403, "This page is for the merchant", "You are not signed in as one.")
-    g.encore_actor = NAMELESS_ACTOR if answer is True else _readable(str(answer))
+    who = answer if isinstance(answer, Actor) else Actor(NAMELESS_ACTOR if answer is True else str(answer), EVERY_RIGHT)
+    g.encore_actor, g.encore_rights = _readable(who.name), who.rights
     return None
+
+
+def needs(right: Right) -> Callable[[View], View]:
+    """Who may use a page of the dashboard. Every view has one of these, outermost."""
+    return policies.needs(right, _lacks)
+
+
+def _lacks(right: Right) -> Response:
+    return message(403, "This is not yours to do", f"{g.encore_actor} may not {WHAT_IT_ALLOWS[right]}. {ASK_FOR_IT}")
 
 
 def _readable(name: str) -> str:
@@ -215,6 +235,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
         .render(
             {
                 "actor": actor,
+                "may": lambda right: Right(right) in g.get("encore_rights", ()),
                 "home_url": url("overview"),
                 "css_url": _asset_url("dashboard.css"),
                 "js_url": _asset_url("dashboard.js"),

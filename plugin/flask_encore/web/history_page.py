@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from flask_encore.domain.rights import Right
 from flask_encore.services import auditing, recommender, switching
 from flask_encore.web import campaign_words
 from flask_encore.web.campaign_pages import is_readable, no_such_campaign
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import on_database, page
+from flask_encore.web.dashboard_frame import needs, on_database, page
 
 #: Changes on one page of the history.
 HISTORY_PAGE = 50
@@ -20,12 +21,14 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.get("/dashboard/campaigns/<ref>/history")(history_of)
 
 
+@needs(Right.READ)
 @on_database
 def history() -> Response:
     """Every change, newest first."""
     return _history(None)
 
 
+@needs(Right.READ)
 @on_database
 def history_of(ref: str) -> Response:
     """The changes of one campaign, also of one that was deleted."""

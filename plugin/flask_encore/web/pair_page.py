@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, request
 
 from flask_encore.domain.orders import MAX_REF
+from flask_encore.domain.rights import Right
 from flask_encore.services import campaigning, pairing, recommender
 from flask_encore.services.campaign_schema import CampaignRefused
 from flask_encore.services.campaigning import Conflict, Saved
@@ -12,7 +13,7 @@ from flask_encore.services.pairing import Word
 from flask_encore.web import campaign_editor, campaign_form, campaign_words
 from flask_encore.web.campaign_pages import no_such_campaign, version_of
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import changes_something, is_sealed, message, on_database, page, see, url
+from flask_encore.web.dashboard_frame import changes_something, is_sealed, message, needs, on_database, page, see, url
 from flask_encore.web.recommender_page import HERE, evidence
 
 NOT_SAVED = "Nothing was saved"
@@ -24,6 +25,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/recommender/pair")(save_pair)
 
 
+@needs(Right.READ)
 @on_database
 def pair_of_products() -> Response:
     """The pair, the campaigns that can take it, and the way to a new one. Changes nothing."""
@@ -31,6 +33,7 @@ def pair_of_products() -> Response:
     return _no_pair() if asked is None else _page(*asked)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_SAVED)
 def save_pair() -> Response:

@@ -9,10 +9,11 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from flask_encore.domain.money import Money, exponent
+from flask_encore.domain.rights import Right
 from flask_encore.web.catalogues import FALLBACK
 from flask_encore.web.contexts import CardChoice, CardLine, CardState, CardText, CardUrls, OfferCard
 from flask_encore.web.current import AppState, state
-from flask_encore.web.dashboard_frame import page
+from flask_encore.web.dashboard_frame import needs, page
 from flask_encore.web.drawing import asset_url
 from flask_encore.web.languages import language_name
 from flask_encore.web.pattern_words import SAMPLES, Sample
@@ -45,6 +46,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.get("/dashboard/patterns")(patterns)
 
 
+@needs(Right.READ)
 def patterns() -> Response:
     """The page. Nothing on it can be pressed."""
     app = state()

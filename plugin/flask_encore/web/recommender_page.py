@@ -7,6 +7,7 @@ from datetime import timedelta
 from flask import Blueprint, Response, g, jsonify, request
 
 from flask_encore.domain.errors import InvalidInput, TrainingBusy
+from flask_encore.domain.rights import Right
 from flask_encore.domain.training import Drift, Pair
 from flask_encore.services import recommender
 from flask_encore.services.recommender import Training
@@ -16,6 +17,7 @@ from flask_encore.web.dashboard_frame import (
     changes_something,
     is_sealed,
     message,
+    needs,
     on_database,
     page,
     see,
@@ -68,6 +70,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/recommender/models/<version>/use")(use_model)
 
 
+@needs(Right.READ)
 @on_database
 def overview() -> Response:
     """How the recommender stands, and what it saw bought together."""
@@ -138,12 +141,14 @@ def _ruler(drift: Drift | None) -> dict[str, str] | None:
 # Training
 
 
+@needs(Right.READ)
 @on_database
 def ask_train() -> Response:
     """Ask once more. Changes nothing."""
     return ask(*TRAIN, stale=False, danger=False, here=HERE)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_BEGUN)
 def train_now() -> Response:
@@ -151,12 +156,14 @@ def train_now() -> Response:
     return _begin() if is_sealed() else ask(*TRAIN, stale=True, danger=False, here=HERE)
 
 
+@needs(Right.READ)
 @on_database
 def ask_force_training() -> Response:
     """Ask once more. Changes nothing."""
     return ask(*FORCE, stale=False, danger=True, here=HERE)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something(NOT_BEGUN)
 def force_training() -> Response:
@@ -172,6 +179,7 @@ def _begin(*, force: bool = False) -> Response:
     return see(url("watch_training"))
 
 
+@needs(Right.READ)
 @on_database
 def watch_training() -> Response:
     """How far the training is; when there is none, how the last one ended."""
@@ -181,6 +189,7 @@ def watch_training() -> Response:
     return page("recommender_training.html", here=HERE, running=running, last=last, outcome=outcome)
 
 
+@needs(Right.READ)
 def training_share() -> Response:
     """The same for the page's script: ``{"running": true, "percent": 43}``."""
     running = state().runtime.trainer.running()
@@ -192,12 +201,14 @@ def training_share() -> Response:
 # Going back
 
 
+@needs(Right.READ)
 @on_database
 def ask_use_model(version: str) -> Response:
     """Ask once more. Changes nothing."""
     return _ask_use(version)
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something("Nothing was changed")
 def use_model(version: str) -> Response:

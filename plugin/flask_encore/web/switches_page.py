@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
+from flask_encore.domain.rights import Right
 from flask_encore.services import switching
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import ask, changes_something, is_sealed, message, on_database, see, url
+from flask_encore.web.dashboard_frame import ask, changes_something, is_sealed, message, needs, on_database, see, url
 
 #: Switch and what it is turned to -> what the page that asks says: question, what happens, the button.
 SWITCHES = {
@@ -42,6 +43,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/switches/<switch>/<turned>")(turn_switch)
 
 
+@needs(Right.READ)
 @on_database
 def ask_switch(switch: str, turned: str) -> Response:
     """Ask once more. Changes nothing."""
@@ -49,6 +51,7 @@ def ask_switch(switch: str, turned: str) -> Response:
     return _no_such_switch() if asked is None else ask(*SWITCHES[asked], stale=False, danger=asked == ("off", True))
 
 
+@needs(Right.EDIT)
 @on_database
 @changes_something("Nothing was changed")
 def turn_switch(switch: str, turned: str) -> Response:
