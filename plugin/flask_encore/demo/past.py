@@ -131,10 +131,11 @@ def live_through(
     state_file: Path,
     webhook_secret: str,
     habits: Habits = Habits(),
+    days: int = DAYS,
     orders_a_day: int = ORDERS_A_DAY,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Truth:
-    """Live through the `DAYS` days before *now* in the stocked shop of *instance*, and answer the truth about them.
+    """Live through the *days* before *now* in the stocked shop of *instance*, and answer the truth about them.
 
     The same arguments give the same shoppers and the same answers. Run it once, on a shop without orders.
 
@@ -144,7 +145,7 @@ def live_through(
             themselves are left out: nobody asks for them again.
         progress: Hears how much is done, 0 to 1.
     """
-    clock = FrozenClock(now - timedelta(days=DAYS))
+    clock = FrozenClock(now - timedelta(days=days))
     with StripeSimulator(clock=clock.timestamp) as stripe:
         access = StripeAccess(
             secret_key=stripe.secret_key,
@@ -161,7 +162,7 @@ def live_through(
             stripe.webhooks.auto = False
             stripe.add_webhook(f"{url}/encore/stripe/webhook", webhook_secret, enabled_events=EVENTS)
             life = _Life(app=app, clock=clock, stripe=stripe, habits=habits)
-            baskets = list(_baskets(now, orders_a_day=orders_a_day))
+            baskets = list(_baskets(now, days=days, orders_a_day=orders_a_day))
             for number, basket in enumerate(baskets):
                 life.goes_on_until(basket.at)
                 life.order(basket)
@@ -183,16 +184,16 @@ class _Basket:
     lines: tuple[tuple[str, int], ...]
 
 
-def _baskets(now: datetime, *, orders_a_day: int) -> Iterator[_Basket]:
-    """Orders of the `DAYS` days before *now*, of the same shoppers as the imported history and others like them."""
-    first = (now - timedelta(days=DAYS)).timestamp()
+def _baskets(now: datetime, *, days: int, orders_a_day: int) -> Iterator[_Basket]:
+    """Orders of the *days* before *now*, of the same shoppers as the imported history and others like them."""
+    first = (now - timedelta(days=days)).timestamp()
     # Orders paid in the last two hours could still be undone; the shop opens with a finished past.
     last = (now - timedelta(hours=2)).timestamp()
     orders = [
         (order_ref, list(lines)) for order_ref, lines in groupby(generate(now, seed=SEED).rows, key=lambda row: row[0])
     ]
     lately = [(ref, lines) for ref, lines in orders if first <= (lines[0][2] or 0.0) < last]
-    chosen = Random(SEED).sample(lately, min(len(lately), orders_a_day * DAYS))
+    chosen = Random(SEED).sample(lately, min(len(lately), orders_a_day * days))
     for order_ref, lines in sorted(chosen, key=lambda order: (order[1][0][2], order[0])):
         placed_at, customer_ref = lines[0][2], lines[0][3]
         yield _Basket(
