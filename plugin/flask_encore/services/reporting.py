@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -20,6 +20,9 @@ from flask_encore.store.reports import Place
 
 #: Decisions on one page of the list: what a person reads through, and small enough to print.
 PAGE_SIZE = 50
+
+#: Rows of one reading of a list that is read to its end.
+READ_AT_ONCE = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -161,6 +164,33 @@ def report(
         quarantined=standing["quarantined"],
         stuck_messages=standing["stuck_messages"],
     )
+
+
+def entries(
+    rt: Runtime, *, period: Period, order_ref: str | None = None, needing_somebody: bool = False
+) -> Iterator[Entry]:
+    """The whole list that `report` has a page of, newest first, in constant memory.
+
+    It is read page after page, each a reading of its own, so what is decided meanwhile is not in it and nothing is in
+    it twice.
+    """
+    now, since, after = rt.clock(), period.begins(rt), None
+    while True:
+        with rt.db.read() as connection:
+            rows = reports.recent(
+                connection,
+                account=rt.account,
+                since=since,
+                order_ref=order_ref,
+                needing_somebody=needing_somebody,
+                after=after,
+                limit=READ_AT_ONCE,
+                now=now,
+            )
+        yield from map(_entry, rows)
+        if len(rows) < READ_AT_ONCE:
+            return
+        after = Place(decided_at=rows[-1]["decided_at"], id=rows[-1]["id"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,10 +23,12 @@ from flask_encore.web import (
     campaign_files,
     campaign_pages,
     customers_page,
+    downloads,
     history_page,
     pair_page,
     patterns_page,
     recommender_page,
+    report_tables,
     switches_page,
 )
 from flask_encore.web import dashboard_words as words
@@ -95,6 +97,14 @@ def overview() -> Response:
     report = reporting.report(
         app.runtime, period=period, order_ref=order_ref or None, needing_somebody=needing, after=after
     )
+    entries = reporting.entries(app.runtime, period=period, order_ref=order_ref or None, needing_somebody=needing)
+    answer = downloads.offered(
+        report_tables.funnels(report.funnels),
+        report_tables.without_offer(report.without_offer),
+        report_tables.decisions(entries),
+    )
+    if answer is not None:
+        return answer
     for entry in report.entries:
         if entry.id == request.args.get("refund") and entry.amount is not None:
             notices.insert(0, words.refund_told(entry, _say.money(entry.amount)))
