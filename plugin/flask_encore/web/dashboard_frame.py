@@ -60,6 +60,7 @@ SCALES = (0.1, 0.25, 0.5, 1.0)
 #: Endpoint of a page in the navigation -> its name there. Pages below one carry its name in ``here``.
 ROOMS = {
     "overview": "Overview",
+    "orders": "Orders",
     "campaigns": "Campaigns",
     "recommender": "Recommender",
     "customers": "Customers",
