@@ -8,8 +8,8 @@ from typing import Any
 from flask_encore.domain.funnel import Funnel, Leak, Rate, Step
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.services import exporting
+from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
-from flask_encore.services.reporting import Entry
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.downloads import Column, Table
 
