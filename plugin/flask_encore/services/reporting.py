@@ -147,7 +147,7 @@ def report(
             now=now,
         )
         standing = reports.standing(connection, account=rt.account, order_ref=order_ref)
-    groups = [_group(row) for row in counted]
+    groups = [group_of(row) for row in counted]
     return Report(
         period=period,
         since=since,
@@ -197,7 +197,7 @@ def figures(rt: Runtime, days: Days, *, currency: str | None = None) -> Figures:
     groups: dict[str, list[Group]] = {}
     for row in rows:
         if wanted in {None, row["currency"]}:
-            groups.setdefault(row["campaign_ref"], []).append(_group(row))
+            groups.setdefault(row["campaign_ref"], []).append(group_of(row))
     every = [group for found in groups.values() for group in found]
     campaigns = [(ref, funnel) for ref, found in groups.items() for funnel in funnels(found)]
     return Figures(
@@ -228,7 +228,8 @@ def _cursor(row: Mapping[Any, Any]) -> str:
     return f"{(row['decided_at'] - _EPOCH) // _MICROSECOND}-{row['id']}"
 
 
-def _facts(row: Mapping[Any, Any]) -> Facts:
+def facts_of(row: Mapping[Any, Any]) -> Facts:
+    """The facts in a row of a report."""
     return Facts(
         outcome=Outcome(row["outcome"]),
         reason=Reason(row["reason"]),
@@ -243,14 +244,21 @@ def _facts(row: Mapping[Any, Any]) -> Facts:
     )
 
 
-def _group(row: Mapping[Any, Any]) -> Group:
+#: What a row of a report adds up, by its names in `domain.funnel.Group`.
+MEASURES = (
+    *("decisions", "charged_minor", "refunded_minor"),
+    *("fee_minor", "without_fee", "profit_of", "profit_minor"),
+)
+
+
+def group_of(row: Mapping[Any, Any]) -> Group:
+    """A row of a report, counted."""
     # PostgreSQL sums 64-bit integers into a decimal; it is exact.
     return Group(
         currency=row["currency"],
-        facts=_facts(row),
-        decisions=row["decisions"],
-        charged_minor=int(row["charged_minor"]),
-        refunded_minor=int(row["refunded_minor"]),
+        facts=facts_of(row),
+        fee_currency=row["fee_currency"],
+        **{name: int(row[name]) for name in MEASURES},
     )
 
 
@@ -263,7 +271,7 @@ def _entry(row: Mapping[Any, Any]) -> Entry:
         id=row["id"],
         order_ref=row["order_ref"],
         decided_at=row["decided_at"],
-        facts=_facts(row),
+        facts=facts_of(row),
         sku=row["sku"],
         title=row["snapshot"].get("title", ""),
         quantity=row["quantity"] or 0,
