@@ -29,6 +29,8 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    REVOKE = "revoke"  #: a token refused from then on
+    SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
