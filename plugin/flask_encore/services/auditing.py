@@ -29,6 +29,8 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    REVOKE = "revoke"  #: a token refused from then on
+    SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,17 @@ def history(rt: Runtime, *, subject: str | None = None, before_id: int | None = 
     with rt.db.read() as connection:
         rows = audit.history(connection, rt.account, subject=subject, before_id=before_id, limit=limit)
     return [Entry(**{name: value for name, value in row.items() if name != "account"}) for row in rows]
+
+
+def whole_history(rt: Runtime, *, subject: str | None = None) -> Iterator[Entry]:
+    """Every change of one subject, or of all, newest first, read page after page."""
+    before_id: int | None = None
+    while True:
+        found = history(rt, subject=subject, before_id=before_id, limit=MAX_ENTRIES)
+        yield from found
+        if len(found) < MAX_ENTRIES:
+            return
+        before_id = found[-1].id
 
 
 def differences(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

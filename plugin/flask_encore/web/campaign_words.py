@@ -63,6 +63,8 @@ ACTIONS = {
     Action.SWITCH: "Turned",
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
+    Action.REVOKE: "Revoked",
+    Action.SETTINGS: "Changed",
 }
 
 OUTCOMES = {
