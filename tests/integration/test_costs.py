@@ -1,4 +1,4 @@
-"""What the goods of a charge cost the shop, and its tax: frozen with the offer, kept by the claim, told to no shopper."""
+"""What the goods of a charge cost the shop, and its tax: frozen with the offer, kept by the claim, told nobody."""
 
 from __future__ import annotations
 
