@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Any
 
-from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.days import EARLIEST, LONGEST, Days, Midnights
 from flask_encore.domain.earnings import Earnings, earnings
 from flask_encore.domain.funnel import Funnel, Group, Rate, Step, funnels, without_offer
 from flask_encore.domain.money import Money
-from flask_encore.domain.movements import Back, Moved, movements_of
 from flask_encore.domain.offers import Outcome, Reason
-from flask_encore.domain.restatement import MonthlyNet, Movement, monthly_net
+from flask_encore.domain.restatement import MonthlyNet, monthly_net
 from flask_encore.services import rolling, uplift
-from flask_encore.services.reporting import group_of
 from flask_encore.services.runtime import Runtime
 from flask_encore.services.uplift import Uplift
 from flask_encore.store import reports

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from flask_encore.services import sending
+from flask_encore.services import rolling, sending
 from flask_encore.services.recovering import sweep
 from flask_encore.services.runtime import Runtime, logger
 
@@ -101,3 +101,4 @@ def work_once(rt: Runtime) -> None:
         sweep(rt)
     finally:
         sending.send(rt)
+        rolling.work(rt)

@@ -80,11 +80,11 @@ def state(
         ),
         sa.select(no_day, _quarter(decisions.c.decided_at), sa.func.max(waits))
         .where(*of_decisions)
-        .group_by(_quarter(decisions.c.decided_at)),
+        .group_by(sa.literal_column("2")),
         sa.select(no_day, _quarter(decisions.c.decided_at), sa.func.max(waits))
         .select_from(_OF_CHARGE)
         .where(*of_charges)
-        .group_by(_quarter(decisions.c.decided_at)),
+        .group_by(sa.literal_column("2")),
     )
     counted: set[date] = set()
     changed: dict[date, bool] = {}
@@ -114,14 +114,10 @@ def counts(
     keys = [day_counts.c.day, *(day_counts.c[name] for name in _TOLD)]
     if by_campaign:
         keys.append(day_counts.c.campaign_ref)
-    sums = [
-        sa.cast(sa.func.sum(day_counts.c[name]), sa.BigInteger).label(name) for name in reports.MEASURES
-    ]
+    sums = [sa.cast(sa.func.sum(day_counts.c[name]), sa.BigInteger).label(name) for name in reports.MEASURES]
     statement = (
         sa.select(*keys, *sums)
-        .where(
-            day_counts.c.account == account, day_counts.c.zone == zone, day_counts.c.day.between(first, last)
-        )
+        .where(day_counts.c.account == account, day_counts.c.zone == zone, day_counts.c.day.between(first, last))
         .group_by(*keys)
     )
     return connection.execute(statement).all()
@@ -129,13 +125,13 @@ def counts(
 
 def movements(
     connection: sa.Connection, *, account: str, zone: str, first: date, last: date
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[tuple[date, date, str, str, int]]:
     """Of the counted days from *first* to *last*: day, booked, currency, cause, amount_minor. One statement."""
     table = day_movements.c
     statement = sa.select(table.day, table.booked, table.currency, table.cause, table.amount_minor).where(
         table.account == account, table.zone == zone, table.day.between(first, last)
     )
-    return connection.execute(statement).all()
+    return [tuple(row) for row in connection.execute(statement)]
 
 
 def begin(connection: sa.Connection, *, now: datetime) -> None:
