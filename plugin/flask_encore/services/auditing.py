@@ -29,6 +29,7 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    ROLL_OUT = "roll_out"  #: a variant of an experiment written into its campaign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Entry:
     """One change.
 
     Attributes:
-        subject: The campaign's ref, ``switches``, or ``recommender``.
+        subject: The campaign's ref, ``experiment`` and its ref, ``switches``, or ``recommender``.
         before: The whole of it, as JSON values; ``None`` when it was not there.
     """
 
