@@ -17,6 +17,7 @@ from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.funnel import Leak, Step
 from flask_encore.domain.offers import Reason
 from flask_encore.services.reporting import Period
+from flask_encore.web import dashboard_frame
 from flask_encore.web import dashboard_words as words
 
 DECLINES_NEXT = "4000000000009995"
@@ -277,3 +278,24 @@ def test_a_shop_that_mounts_the_app_below_a_path_gets_addresses_below_it(shop: S
     path = sold(shop)
     page = shop.app.test_client().get(HOME, environ_overrides={"SCRIPT_NAME": "/sub"}).text
     assert f"/sub{path}" in page
+
+
+# The way about
+
+
+def test_the_rooms_stand_on_every_page_and_the_present_one_is_marked(shop: Shop) -> None:
+    home, customers, patterns = (get(shop, f"{HOME}{page}").text for page in ("", "customers/", "patterns"))
+    for page in (home, customers, patterns):
+        assert re.findall(r'<li><a href="[^"]+"[^>]*>(Today|Campaigns|Recommender|Customers)</a>', page) == [
+            "Today",
+            "Campaigns",
+            "Recommender",
+            "Customers",
+        ]
+    marked = [re.findall(r'<a href="([^"]+)" aria-current="page">(\w+)</a>', page) for page in (customers, patterns)]
+    assert marked == [[(f"{HOME}customers/", "Customers")], [(f"{HOME}campaigns/", "Campaigns")]]
+
+
+def test_a_room_that_is_not_mounted_is_no_link(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(dashboard_frame.ROOMS, "attic", "Attic")
+    assert "Attic" not in get(shop).text

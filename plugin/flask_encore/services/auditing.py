@@ -30,6 +30,8 @@ class Action(StrEnum):
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
     ROLL_OUT = "roll_out"  #: a variant of an experiment written into its campaign
+    REVOKE = "revoke"  #: a token refused from then on
+    SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

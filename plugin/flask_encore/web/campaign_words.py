@@ -64,6 +64,8 @@ ACTIONS = {
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
     Action.ROLL_OUT: "Rolled a variant out into",
+    Action.REVOKE: "Revoked",
+    Action.SETTINGS: "Changed",
 }
 
 OUTCOMES = {

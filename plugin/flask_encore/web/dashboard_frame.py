@@ -10,7 +10,7 @@ from typing import Any
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent, get_currency_name
-from flask import Response, g, redirect, request, url_for
+from flask import Response, current_app, g, redirect, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
@@ -57,13 +57,17 @@ ASK_FOR_IT = "The shop’s admin_guard says who may; nothing was changed."
 #: Interval drawings end at the first of these shares that holds the interval.
 SCALES = (0.1, 0.25, 0.5, 1.0)
 
-#: Endpoint of a page in the navigation -> its name there. Pages below one carry its name in ``here``.
+#: Endpoint of a page in the navigation -> its name there, in the order of a merchant's day. Pages below one carry its
+#: name in ``here``.
 ROOMS = {
-    "overview": "Overview",
+    "overview": "Today",
+    "orders": "Orders",
     "campaigns": "Campaigns",
+    "experiments": "Experiments",
     "recommender": "Recommender",
     "customers": "Customers",
-    "patterns": "Patterns",
+    "health": "Health",
+    "settings": "Settings",
 }
 
 _say = phrases_for("en")
@@ -243,7 +247,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
                 "when": lambda moment: _when(moment, settings.zone),
                 "day": lambda moment: format_datetime(moment, "d MMM y", tzinfo=settings.zone, locale="en"),
                 "url": url,
-                "rooms": ROOMS if actor else {},
+                "rooms": rooms() if actor else {},
                 "here": here,
                 "switches": _switches() if actor else None,
                 "seal": seal() if actor else "",
@@ -252,6 +256,11 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
         )
     )
     return Response(html, status=status, mimetype="text/html")
+
+
+def rooms() -> dict[str, str]:
+    """Those of `ROOMS` that are mounted."""
+    return {view: name for view, name in ROOMS.items() if f"{NAME}.{view}" in current_app.view_functions}
 
 
 def _switches() -> Switches | None:

@@ -56,7 +56,7 @@ def patterns() -> Response:
     shown = [(pattern, inert(app, pattern.card)) for pattern in made(app, locale)]
     return page(
         "patterns.html",
-        here="patterns",
+        here="campaigns",
         locale=locale,
         unknown="" if asked in known else asked[:35],
         locales=sorted(((tag, language_name(tag)) for tag in known), key=lambda pair: pair[1]),
