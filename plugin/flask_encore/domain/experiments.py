@@ -173,9 +173,8 @@ class Experiment:
             raise InvalidInput(f"baseline has to be the name of a variant, got {short(self.baseline)}.")
         total = sum(self.weights.values())
         if total != ALL:
-            raise InvalidInput(
-                f"variants and the holdout are {ALL:,} basis points (100 %) in all, got {total:,} ({total / 100:g} %)."
-            )
+            told = f"{total:,} ({total / 100:g} %)"
+            raise InvalidInput(f"variants with the holdout have to be {ALL:,} basis points (100 %) in all, got {told}.")
         checked_weights(self.weights)
 
     @property
