@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from flask_encore.domain import wording as words
 from flask_encore.domain.assignment import ALL, Arm, checked_weights, variant_of
 from flask_encore.domain.campaigns import BUILT_IN, MAX_NAME, Campaign, checked_campaign_ref
 from flask_encore.domain.errors import IllegalTransition, InvalidInput
 from flask_encore.domain.kinds import Bundle, BuyGet, Discount
 from flask_encore.domain.rule_json import one_of, short
-from flask_encore.domain.wording import Wording
+from flask_encore.domain.wording import Wording, faults
 
 #: More variants than this are never told apart: each takes its share of the orders and of the error.
 MAX_VARIANTS = 8
@@ -92,7 +91,7 @@ class Variant:
     model: str | None = None
 
     def __post_init__(self) -> None:
-        for fault in words.faults(self.name, most=MAX_VARIANT_NAME, least=1):
+        for fault in faults(self.name, most=MAX_VARIANT_NAME, least=1):
             raise InvalidInput(f"name {fault}")
         if self.name.strip().casefold() == HOLDOUT:
             raise InvalidInput(f"name cannot be {HOLDOUT!r}: that is who is offered nothing.")
