@@ -29,6 +29,7 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    CATALOGUE = "catalogue"  #: products written through the API
     RELEASE = "release"  #: the time to undo ended before its time
     RECHECK = "recheck"  #: a quarantined charge compared with Stripe again
     REVIEW = "review"  #: a quarantined charge settled by hand
