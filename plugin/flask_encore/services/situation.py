@@ -17,7 +17,7 @@ from flask_encore.domain.orders import lines_from_json
 from flask_encore.domain.pricing import Basket, Shelf
 from flask_encore.services.fact_finding import facts_of
 from flask_encore.services.runtime import Runtime
-from flask_encore.store import charges, shelf, shoppers
+from flask_encore.store import budgets, shelf, shoppers
 from flask_encore.store.decisions import Page
 from flask_encore.store.shoppers import Had
 
@@ -29,6 +29,7 @@ class Situation:
     Attributes:
         page: What the decision is for: the thank-you page or the order page.
         step: In the sequence, from 0.
+        takes_part: Whether experiments are dealt to it; they are not to who is in the standing holdout.
     """
 
     rt: Runtime
@@ -37,6 +38,7 @@ class Situation:
     page: Placement
     step: int
     now: datetime
+    takes_part: bool = False
     _products: dict[str, Any] = field(default_factory=dict)
     _looked_up: set[str] = field(default_factory=set)
 
@@ -54,6 +56,11 @@ class Situation:
             self._products.update({product.sku: product for product in found})
             self._looked_up.update(wanted)
         return Shelf(self._products.values())
+
+    @property
+    def subject(self) -> str:
+        """Whom experiments deal to: the customer, or a guest's order."""
+        return str(self.read.order["customer_ref"] or self.read.order["order_ref"])
 
     @cached_property
     def skus(self) -> tuple[str, ...]:
@@ -113,4 +120,4 @@ class Situation:
         """What campaigns with a budget have sold."""
         refs = [one.campaign.ref for one in self.book.live if one.campaign.budget is not None]
         with self.rt.db.read(hasty=True) as connection:
-            return charges.sold(connection, account=self.rt.account, campaign_refs=refs)
+            return budgets.sold(connection, account=self.rt.account, campaign_refs=refs)
