@@ -123,13 +123,14 @@ class History:
     def decided_anew(self, dice: Random) -> None:
         """Stripe can be asked again: a provisional decision of some day becomes another one's."""
         with self.shop.rt.db.write() as connection:
-            provisional = decisions.c.reason == rollups.PROVISIONAL.value
-            ids = list(connection.execute(sa.select(decisions.c.id).where(provisional)).scalars())
+            # Such a decision makes no offer, so it has no charge.
+            provisional = [decisions.c.reason == rollups.PROVISIONAL.value, decisions.c.outcome != "offered"]
+            ids = list(connection.execute(sa.select(decisions.c.id).where(*provisional)).scalars())
             if ids:
                 connection.execute(
                     sa.update(decisions)
                     .where(decisions.c.id == dice.choice(sorted(ids)))
-                    .values(reason="chosen", decided_at=START - timedelta(days=dice.randint(0, 30)), counted_at=None)
+                    .values(reason="no_campaign", decided_at=START - timedelta(days=dice.randint(0, 30)), counted_at=None)
                 )
 
     def count(self, dice: Random) -> None:

@@ -96,7 +96,7 @@ def today(rt: Runtime, days: Days, *, currency: str | None = None) -> Today:
         midnights = Midnights.of(first, last, zone)
         groups = [(day, group) for day, group in months_read.groups(first, last)]
         movements = months_read.movements()
-        added = uplift.read(rt, connection, worth_minor={})
+        added = uplift.read(rt, connection)
     every = funnels(group for _, group in groups)
     present = now.astimezone(zone).date()
     months: dict[str, list[MonthlyNet]] = {}
@@ -111,7 +111,7 @@ def today(rt: Runtime, days: Days, *, currency: str | None = None) -> Today:
                 funnel=funnel,
                 earnings=earnings(funnel, (group for _, group in groups)),
                 series=_series(funnel.currency, groups, midnights),
-                uplift=added.get(funnel.currency) or uplift.nobody_held_out(funnel.currency, as_of=now),
+                uplift=added.of(funnel.currency),
                 months=months.get(funnel.currency, []),
             )
             for funnel in every

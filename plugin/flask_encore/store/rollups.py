@@ -252,9 +252,3 @@ def saved(connection: sa.Connection, name: str, *, account: str) -> tuple[dateti
         )
     ).first()
     return None if row is None else (row.as_of, row.body)
-
-
-def at_most(connection: sa.Connection, table: sa.Table, bound: int, *conditions: Any) -> bool:
-    """Whether *table* has at most *bound* rows; counts no further than that."""
-    few = sa.select(sa.literal(1)).select_from(table).where(*conditions).limit(bound + 1).subquery("few")
-    return connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one() <= bound
