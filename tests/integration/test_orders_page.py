@@ -177,7 +177,7 @@ def test_an_order_of_any_name_has_a_page_and_a_link_that_leads_there(shop: Shop)
         page = get(shop, address)
 
         assert page.status_code == 200
-        assert f"Order {order_ref} Decisions" in text_of(page)
+        assert f"Order {order_ref} As it was paid" in text_of(page)
         assert get(shop, ORDERS, order_ref=order_ref).location == address
 
 

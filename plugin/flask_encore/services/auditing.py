@@ -29,6 +29,7 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    RESEND = "resend"  #: a message handed to the shop's handlers again
     REVOKE = "revoke"  #: a token refused from then on
     SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
 

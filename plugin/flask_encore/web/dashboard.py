@@ -22,6 +22,7 @@ from flask_encore.web import (
     campaign_pages,
     customers_page,
     history_page,
+    order_page,
     orders_page,
     pair_page,
     patterns_page,
@@ -57,6 +58,7 @@ def create_blueprint() -> Blueprint:
     blueprint.get("/dashboard/")(overview)
     for room in (
         orders_page,
+        order_page,
         refund_page,
         campaign_pages,
         campaign_editor,

@@ -199,8 +199,14 @@ def ask(
     danger: bool,
     version: int | None = None,
     here: str = "campaigns",
+    back_url: str = "",
 ) -> Response:
-    """A page with a question; its form goes where the page is, by POST. *here* is the room it belongs to."""
+    """A page with a question; its form goes where the page is, by POST.
+
+    Args:
+        here: The room it belongs to.
+        back_url: Where "Cancel" leads; to that room when not said.
+    """
     return page(
         "question.html",
         status=403 if stale else 200,
@@ -211,7 +217,7 @@ def ask(
         danger=danger,
         stale=stale,
         version=version,
-        back_url=url(here),
+        back_url=back_url or url(here),
     )
 
 
@@ -325,6 +331,7 @@ def environment() -> Environment:
         "minor": lambda minor_units, currency: _say.money(Money(minor_units, currency)),
         "count": lambda number: format_decimal(number, locale="en"),
         "percent": _percent,
+        "capitalize_first": lambda sentence: sentence[:1].upper() + sentence[1:],
         "share_of": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "0%",
         "currency_name": lambda code: get_currency_name(code.upper(), locale="en"),
     }
