@@ -286,7 +286,8 @@ class _Question:
         if product.sku in self.barred or product.parent in self.barred:
             return "blocked"
         if bounds.only_categories and product.category not in bounds.only_categories:
-            return Refused("category", seen=product.category or "no category", bound=_listed("only", bounds.only_categories))
+            only = _listed("only", bounds.only_categories)
+            return Refused("category", seen=product.category or "no category", bound=only)
         if product.category in bounds.never_categories:
             return Refused("category", seen=product.category, bound=_listed("never", bounds.never_categories))
         return ""

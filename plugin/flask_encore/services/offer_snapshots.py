@@ -24,19 +24,25 @@ _TOGETHER = {"co_purchase", "pinned", "fixed", "service", "bundle"}
 
 
 def snapshot_of(
-    rt: Runtime, order: Mapping[Any, Any], campaign: Campaign, alternative: Alternative, choices: Sequence[Choice]
+    rt: Runtime,
+    order: Mapping[Any, Any],
+    campaign: Campaign,
+    alternative: Alternative,
+    choices: Sequence[Choice],
+    undo_seconds: int,
 ) -> dict[str, Any]:
     """The frozen offer, in JSON values and minor units of the order's currency.
 
     Args:
         order: Row of ``encore_orders``.
         choices: Those of *alternative*, with the quote in their prices; the first is shown at first.
+        undo_seconds: How long it can be undone once accepted: what is shown is what success grants.
     """
     locale, kind = order["locale"], campaign.offer
     words = _in_language(campaign.wording, locale) or Wording()
     text = kind.text if isinstance(kind, Service) else None
     return {
-        **choices[0].as_json(),
+        **_frozen(choices[0]),
         "kind": kind.kind,
         "discount_percent": 0 if isinstance(kind, BuyGet | Bundle) else kind.discount.percent,
         "choose": alternative.choose,
@@ -55,6 +61,7 @@ def snapshot_of(
         "card_last4": order["card_last4"],
         "locale": locale,
         "consent_version": rt.consent_version,
+        "undo_seconds": undo_seconds,
         "timer": campaign.timer_minutes is not None,
         "dialog": campaign.placement is Placement.DIALOG,
         "budget": campaign.budget is not None,
@@ -63,11 +70,16 @@ def snapshot_of(
     }
 
 
+def _frozen(choice: Choice) -> dict[str, Any]:
+    """A choice, with what its goods cost the shop today: for its reports, and told to no shopper."""
+    return choice.as_json() | {"cost": None if choice.cost is None else choice.cost.minor_units}
+
+
 def _told(alternative: Alternative, choices: Sequence[Choice]) -> list[dict[str, Any]]:
     if len(choices) < 2:
         return []
     return [
-        choice.as_json() | ({"sold_out": True} if place in alternative.sold_out else {})
+        _frozen(choice) | ({"sold_out": True} if place in alternative.sold_out else {})
         for place, choice in enumerate(choices)
     ]
 

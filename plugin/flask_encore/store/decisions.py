@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -32,6 +32,7 @@ class Page:
         looked_up: The skus and parents *products* was looked up by; another one is not there only if it is among them.
         off: The kill switch; *shadow* is shadow mode.
         revision: Of the shop's campaigns.
+        overrides: What the merchant set on the settings page, by column of ``encore_switches``.
     """
 
     order: Mapping[Any, Any]
@@ -41,6 +42,7 @@ class Page:
     off: bool
     shadow: bool
     revision: int
+    overrides: Mapping[str, int | None] = field(default_factory=dict)
 
     def sequence(self, page: str) -> tuple[tuple[Mapping[Any, Any], Charge | None], ...]:
         """The decisions made for *page*, step by step."""
@@ -138,6 +140,7 @@ def page(connection: sa.Connection, order_ref: str, *, account: str, placement: 
         off=off,
         shadow=bool(switch["shadow"]),
         revision=switch["revision"] or 0,
+        overrides={name: switch[name] for name in ("holdout_bp", "undo_seconds", "retention_days")},
     )
 
 
@@ -163,7 +166,11 @@ def insert_decision(connection: sa.Connection, values: Mapping[Any, Any]) -> boo
 
 def replace_provisional(connection: sa.Connection, id: str, values: Mapping[Any, Any]) -> bool:
     """Write a decision in place of the provisional one *id*. False when another request was quicker."""
-    statement = sa.update(decisions).where(decisions.c.id == id, decisions.c.reason == PROVISIONAL).values(dict(values))
+    statement = (
+        sa.update(decisions)
+        .where(decisions.c.id == id, decisions.c.reason == PROVISIONAL)
+        .values({**values, "counted_at": None})
+    )
     return connection.execute(statement).rowcount == 1
 
 
@@ -237,7 +244,7 @@ def mark(connection: sa.Connection, id: str, column: str, *, at: datetime) -> bo
     field = decisions.c[column]
     return (
         connection.execute(
-            sa.update(decisions).where(decisions.c.id == id, field.is_(None)).values({field: at})
+            sa.update(decisions).where(decisions.c.id == id, field.is_(None)).values({field: at, "counted_at": None})
         ).rowcount
         == 1
     )
@@ -250,7 +257,7 @@ _DECLINE = (
         decisions.c.declined_at.is_(None),
         ~sa.exists().where(charges.c.id == decisions.c.id),
     )
-    .values(declined_at=sa.bindparam("at"))
+    .values(declined_at=sa.bindparam("at"), counted_at=None)
 )
 
 
@@ -279,6 +286,7 @@ _EXTEND = (
     .values(
         expires_at=sa.type_coerce(decisions.c.expires_at, sa.BigInteger) + _length,
         extended_at=sa.bindparam("now", type_=Instant),
+        counted_at=None,
     )
 )
 

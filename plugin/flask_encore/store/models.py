@@ -33,6 +33,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def micros(at: datetime) -> int:
+    """Whole microseconds since 1970: what an `Instant` is in the database, for statements that calculate with it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime, kept as whole microseconds since 1970: it compares and rounds alike on every database."""
 
@@ -45,7 +50,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
-        return (value - _EPOCH) // _MICROSECOND
+        return micros(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Back to an aware datetime in UTC."""
@@ -463,7 +468,7 @@ switches = sa.Table(
     sa.Column("retention_days", sa.Integer),
     sa.CheckConstraint("holdout_bp BETWEEN 0 AND 5000", name="holdout_bp"),
     sa.CheckConstraint("undo_seconds BETWEEN 0 AND 1209600", name="undo_seconds"),
-    sa.CheckConstraint("retention_days >= 30", name="retention_days"),
+    sa.CheckConstraint("retention_days = 0 OR retention_days >= 30", name="retention_days"),
 )
 
 # Who is shown which variant; the definition says what each one changes, and stays as it is once it has begun.

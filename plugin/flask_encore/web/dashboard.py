@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request, url_for
 
 import encore_static
 from flask_encore.domain.rights import Right
-from flask_encore.services import reporting
+from flask_encore.services import order_list, reporting
 from flask_encore.services.order_list import Entry, place_of
 from flask_encore.services.reporting import Period
 from flask_encore.services.runtime import Runtime
@@ -21,6 +21,7 @@ from flask_encore.web import (
     campaign_files,
     campaign_pages,
     customers_page,
+    downloads,
     history_page,
     order_page,
     orders_page,
@@ -28,6 +29,7 @@ from flask_encore.web import (
     patterns_page,
     recommender_page,
     refund_page,
+    report_tables,
     switches_page,
 )
 from flask_encore.web import dashboard_words as words
@@ -93,6 +95,14 @@ def overview() -> Response:
     report = reporting.report(
         app.runtime, period=period, order_ref=order_ref or None, needing_somebody=needing, after=after
     )
+    entries = order_list.every(app.runtime, since=report.since, order_ref=order_ref or None, needing_somebody=needing)
+    answer = downloads.offered(
+        report_tables.funnels(report.funnels),
+        report_tables.without_offer(report.without_offer),
+        report_tables.decisions(entries),
+    )
+    if answer is not None:
+        return answer
     for entry in report.entries:
         if entry.id == request.args.get("refund") and entry.amount is not None:
             notices.insert(0, words.refund_told(entry, _say.money(entry.amount)))
