@@ -30,6 +30,9 @@ class Action(StrEnum):
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
     RESEND = "resend"  #: a message handed to the shop's handlers again
+    RELEASE = "release"  #: the time to undo ended before its time
+    RECHECK = "recheck"  #: a quarantined charge compared with Stripe again
+    REVIEW = "review"  #: a quarantined charge settled by hand
     REVOKE = "revoke"  #: a token refused from then on
     SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
 

@@ -23,7 +23,7 @@ from flask_encore.domain.timeline import Change, changes
 from flask_encore.services.explaining import Explained, explained
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, order_stories
-from flask_encore.store.charges import charge_of
+from flask_encore.store.charge_rows import charge_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

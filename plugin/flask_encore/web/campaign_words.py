@@ -64,6 +64,9 @@ ACTIONS = {
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
     Action.RESEND: "Sent again",
+    Action.RELEASE: "Ended the time to undo of",
+    Action.RECHECK: "Compared with Stripe again",
+    Action.REVIEW: "Settled by hand",
     Action.REVOKE: "Revoked",
     Action.SETTINGS: "Changed",
 }
