@@ -125,7 +125,6 @@ class Chapter:
         asked: The campaigns, in the order they were asked; *told.asked_before* more came before.
         sku: What was offered first; ``None`` when nothing was.
         snapshot: The frozen offer, as the shopper saw it; empty when there was none.
-        exposures: Experiment -> variant of every experiment it took part in.
         titles: Of the products weighed and named, by SKU, as the catalogue has them now.
         paid: ``None`` while nobody accepted.
     """
@@ -134,7 +133,6 @@ class Chapter:
     asked: tuple[Asked, ...]
     arm: str
     holdout_bp: int | None
-    exposures: Mapping[str, str]
     campaign_version: int | None
     propensity: float | None
     sku: str | None
@@ -292,7 +290,6 @@ def _chapter(row: Mapping[Any, Any], paid: Paid | None, titles: Mapping[str, str
         ),
         arm=row["arm"],
         holdout_bp=row["holdout_bp"],
-        exposures=row["exposures"] or {},
         campaign_version=row["campaign_version"],
         propensity=row["propensity"],
         sku=row["sku"],

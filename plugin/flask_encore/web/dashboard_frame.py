@@ -209,7 +209,7 @@ def ask(
 
     Args:
         here: The room it belongs to.
-        back_url: Where "Cancel" leads; to that room when not said.
+        back_url: Where who cancels goes; the room when not said.
     """
     return page(
         "question.html",
