@@ -58,13 +58,14 @@ def spans(first: date, last: date, size: Size) -> list[Span]:
     """The days from *first* to *last* cut into spans of *size*, oldest first, without a gap."""
     found = []
     while first <= last:
-        end = min(last, _last_of(first, size))
+        end = min(last, last_of(first, size))
         found.append(Span(first, end))
         first = end + timedelta(days=1)
     return found
 
 
-def _last_of(day: date, size: Size) -> date:
+def last_of(day: date, size: Size) -> date:
+    """The last day of the whole span *day* is in."""
     if size is Size.DAY:
         return day
     if size is Size.WEEK:
