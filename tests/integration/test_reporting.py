@@ -13,7 +13,7 @@ from histories import statements
 from flask_encore import Money, Product
 from flask_encore.domain.funnel import Leak, Rate, Step
 from flask_encore.domain.offers import Outcome, Reason
-from flask_encore.services import reporting
+from flask_encore.services import order_list, reporting
 from flask_encore.services.reporting import Period, Report
 from flask_encore.store.models import decisions, refunds
 
@@ -201,7 +201,7 @@ def test_the_list_pages_by_fifty_without_losing_or_repeating_one(any_shop: Shop)
         seen += [entry.order_ref for entry in told.entries]
         if told.older is None:
             break
-        after = reporting.place_of(told.older)
+        after = order_list.place_of(told.older)
         assert after is not None
 
     assert lengths == [50, 50, 1]
@@ -213,7 +213,7 @@ def test_the_list_pages_by_fifty_without_losing_or_repeating_one(any_shop: Shop)
     ["banana", "-1-abc", "12", "1e3-abc", "1-ABC", "9" * 17 + "-a", "1-a'; --", "٣-a", "1-" + "a" * 33],
 )
 def test_a_forged_cursor_is_nowhere(cursor: str) -> None:
-    assert reporting.place_of(cursor) is None
+    assert order_list.place_of(cursor) is None
 
 
 def test_a_handler_that_raises_is_shown_with_its_words(shop: Shop) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from flask_encore.domain.charges import Charge, ChargeStatus
+from flask_encore.domain.charges import Charge
 from flask_encore.domain.days import Days
-from flask_encore.domain.funnel import Facts, Funnel, Group, Step, funnels, without_offer
+from flask_encore.domain.funnel import Funnel, Group, Step, funnels, without_offer
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
+from flask_encore.services.order_list import PAGE_SIZE, Entry, cursor, entry_of, facts_of
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import refunds, reports
 from flask_encore.store.reports import Place
-
-#: Decisions on one page of the list: what a person reads through, and small enough to print.
-PAGE_SIZE = 50
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-#: Microseconds since 1970 and a decision's id. Sixteen digits reach the year 2286 and stay within 64 bits.
-_CURSOR = re.compile(r"([0-9]{1,16})-([0-9a-f]{1,32})\Z")
 
 
 class Period(StrEnum):
@@ -42,52 +34,6 @@ class Period(StrEnum):
         zone = rt.settings.zone
         first = rt.clock().astimezone(zone).date() - timedelta(days=int(self) - 1)
         return datetime.combine(first, time.min, tzinfo=zone).astimezone(UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stuck:
-    """A message to the host shop that one of its handlers would not take; it is tried again."""
-
-    kind: str
-    attempts: int
-    error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One decision of the list, with its charge.
-
-    Attributes:
-        title: As the shopper saw it; empty when there was nothing to offer.
-        amount: Of the charge, else of the offer; ``None`` when there was nothing to offer.
-        refunded: What went back so far.
-        quarantine_reason: Why nothing automatic touches the charge any more; empty when all is well.
-        refund_failed: The last refund that was asked for did not happen.
-    """
-
-    id: str
-    order_ref: str
-    decided_at: datetime
-    facts: Facts
-    sku: str | None
-    title: str
-    quantity: int
-    amount: Money | None
-    refunded: Money
-    charged_at: datetime | None
-    quarantine_reason: str
-    refund_failed: bool
-    stuck: Stuck | None
-
-    @property
-    def left(self) -> Money | None:
-        """What of *amount* was not given back yet."""
-        return self.amount - self.refunded if self.amount is not None else None
-
-    @property
-    def refundable(self) -> bool:
-        """Whether the merchant can give the money back now."""
-        return self.facts.status is ChargeStatus.SUCCEEDED and not self.quarantine_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +99,8 @@ def report(
         since=since,
         funnels=funnels(groups),
         without_offer=without_offer(groups),
-        entries=[_entry(row) for row in rows[:PAGE_SIZE]],
-        older=_cursor(rows[PAGE_SIZE - 1]) if len(rows) > PAGE_SIZE else None,
+        entries=[entry_of(row) for row in rows[:PAGE_SIZE]],
+        older=cursor(rows[PAGE_SIZE - 1]) if len(rows) > PAGE_SIZE else None,
         any_order=bool(standing["any_order"]),
         any_decision=bool(standing["any_decision"]),
         order_known=bool(standing["order_known"]),
@@ -216,61 +162,12 @@ def left_of(rt: Runtime, charge: Charge) -> Money:
     return charge.amount - Money(back, charge.amount.currency)
 
 
-def place_of(cursor: str) -> Place | None:
-    """Where a page begins, from its cursor; ``None`` when that is not one of ours."""
-    found = _CURSOR.match(cursor)
-    if found is None:
-        return None
-    return Place(decided_at=_EPOCH + timedelta(microseconds=int(found[1])), id=found[2])
-
-
-def _cursor(row: Mapping[Any, Any]) -> str:
-    return f"{(row['decided_at'] - _EPOCH) // _MICROSECOND}-{row['id']}"
-
-
-def _facts(row: Mapping[Any, Any]) -> Facts:
-    return Facts(
-        outcome=Outcome(row["outcome"]),
-        reason=Reason(row["reason"]),
-        seen=bool(row["seen"]),
-        declined=bool(row["declined"]),
-        sold_out=bool(row["sold_out"]),
-        expired=bool(row["expired"]),
-        status=ChargeStatus(row["status"]) if row["status"] else None,
-        failure_code=row["failure_code"],
-        attempted=bool(row["attempted"]),
-        undone=bool(row["undone"]),
-    )
-
-
 def _group(row: Mapping[Any, Any]) -> Group:
     # PostgreSQL sums 64-bit integers into a decimal; it is exact.
     return Group(
         currency=row["currency"],
-        facts=_facts(row),
+        facts=facts_of(row),
         decisions=row["decisions"],
         charged_minor=int(row["charged_minor"]),
         refunded_minor=int(row["refunded_minor"]),
-    )
-
-
-def _entry(row: Mapping[Any, Any]) -> Entry:
-    amount, currency = row["amount_minor"], row["currency"]
-    stuck = None
-    if row["stuck_error"]:
-        stuck = Stuck(kind=row["stuck_kind"], attempts=row["stuck_attempts"], error=row["stuck_error"])
-    return Entry(
-        id=row["id"],
-        order_ref=row["order_ref"],
-        decided_at=row["decided_at"],
-        facts=_facts(row),
-        sku=row["sku"],
-        title=row["snapshot"].get("title", ""),
-        quantity=row["quantity"] or 0,
-        amount=None if amount is None else Money(int(amount), currency),
-        refunded=Money(int(row["refunded_minor"]), currency),
-        charged_at=row["charged_at"],
-        quarantine_reason=row["quarantine_reason"],
-        refund_failed=row["last_refund"] == "failed",
-        stuck=stuck,
     )

@@ -120,12 +120,18 @@ def recent(
     after: Place | None,
     limit: int,
     now: datetime,
+    outcome: str | None = None,
+    reason: str | None = None,
+    status: str | None = None,
+    campaign_ref: str | None = None,
 ) -> Sequence[Mapping[Any, Any]]:
     """Decisions, newest first, each with its charge, its refunds and the message a handler would not take.
 
     Args:
         order_ref: Only of this order, and then of any time.
         needing_somebody: Only with a quarantined charge or such a message, and then of any time.
+        outcome: Only those that ended so; *reason*, only for that one; *status*, only those whose charge is there.
+        campaign_ref: Only of this campaign, as `counted` tells them apart.
     """
     stuck = outbox.alias("stuck")
     first_stuck = (
@@ -176,6 +182,10 @@ def recent(
         statement = statement.where(sa.or_(charges.c.quarantine_reason != "", stuck.c.id.is_not(None)))
     elif since is not None:
         statement = statement.where(decisions.c.decided_at >= since)
+    narrowed = {decisions.c.outcome: outcome, decisions.c.reason: reason, charges.c.status: status}
+    statement = statement.where(*(column == wanted for column, wanted in narrowed.items() if wanted is not None))
+    if campaign_ref is not None:
+        statement = statement.where(sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN) == campaign_ref)
     if after is not None:
         statement = statement.where(
             sa.or_(

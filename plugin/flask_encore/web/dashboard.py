@@ -1,48 +1,44 @@
 """The merchant's pages, behind the guard: what Encore earned, what became of each order, and the refund.
 
-Every page is whole without JavaScript. The one thing that moves money is a form on a page of its own, sealed for the
-actor who sees it, and it ends in `services.refunding.refund` like every other merchant's refund.
+Every page is whole without JavaScript. The one thing that moves money is a form on a page of its own (`refund_page`),
+sealed for the actor who sees it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, request, url_for
 
 import encore_static
-from flask_encore.domain.charges import Charge, ChargeStatus
-from flask_encore.domain.errors import GatewayError
 from flask_encore.domain.rights import Right
-from flask_encore.services import refunding, reporting
-from flask_encore.services.reporting import Entry, Period
-from flask_encore.services.runtime import Runtime, logger
-from flask_encore.store import charges
+from flask_encore.services import reporting
+from flask_encore.services.order_list import Entry, place_of
+from flask_encore.services.reporting import Period
+from flask_encore.services.runtime import Runtime
 from flask_encore.web import (
     campaign_editor,
     campaign_files,
     campaign_pages,
     customers_page,
     history_page,
+    orders_page,
     pair_page,
     patterns_page,
     recommender_page,
+    refund_page,
     switches_page,
 )
 from flask_encore.web import dashboard_words as words
-from flask_encore.web.current import AppState, state
+from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import (
     LONGEST_ACTOR,
     NAME,
-    changes_something,
     guard,
     headers,
-    is_sealed,
-    message,
     needs,
     on_database,
     page,
-    see,
 )
 from flask_encore.web.phrases import phrases_for
 
@@ -59,9 +55,9 @@ def create_blueprint() -> Blueprint:
     blueprint.before_request(guard)
     blueprint.after_request(headers)
     blueprint.get("/dashboard/")(overview)
-    blueprint.get("/dashboard/charges/<charge_ref>/refund")(confirm_refund)
-    blueprint.post("/dashboard/charges/<charge_ref>/refund")(refund)
     for room in (
+        orders_page,
+        refund_page,
         campaign_pages,
         campaign_editor,
         campaign_files,
@@ -87,7 +83,7 @@ def overview() -> Response:
         period = Period.MONTH
         notices.append(("There is no such period; these are the last 30 days.", words.Tone.WAIT))
     cursor = request.args.get("after", "")
-    after = reporting.place_of(cursor) if cursor else None
+    after = place_of(cursor) if cursor else None
     if cursor and after is None:
         notices.append(("There is no such page of the list; this is the newest.", words.Tone.WAIT))
     order_ref = _searched()
@@ -116,77 +112,14 @@ def overview() -> Response:
             _anchor=LIST,
         ),
         list_url=_overview_url(period=period, _anchor=LIST),
-        refund_url=lambda entry: url_for(f"{NAME}.confirm_refund", charge_ref=entry.id, period=period.value),
+        order_url=orders_page.order_url,
+        refund_url=lambda entry: url_for(f"{NAME}.confirm_refund", charge_ref=entry.id),
         can_refund=lambda entry: _can_refund(app.runtime, entry),
     )
 
 
-@needs(Right.REFUND)
-@on_database
-def confirm_refund(charge_ref: str) -> Response:
-    """Ask once more, with the amount, before money moves. Changes nothing."""
-    app = state()
-    charge = _charge(app.runtime, charge_ref)
-    return _no_such_charge() if charge is None else _confirm(app, charge)
-
-
-@needs(Right.REFUND)
-@on_database
-@changes_something("Nothing was refunded")
-def refund(charge_ref: str) -> Response:
-    """Refund what is left of a charge. The second click finds the first one's refund and changes nothing."""
-    app = state()
-    rt = app.runtime
-    charge = _charge(rt, charge_ref)
-    if charge is None:
-        return _no_such_charge()
-    if not is_sealed():
-        return _confirm(app, charge, stale=True)
-    if rt.gateway is None:
-        return message(
-            503,
-            "Nothing was refunded",
-            "Encore has no Stripe key, so it cannot ask for a refund: set ENCORE_STRIPE_SECRET_KEY.",
-        )
-    try:
-        refunding.refund(rt, charge, actor=g.encore_actor)
-    except GatewayError as error:
-        # The request is written down; the sweeper finishes it, and the page tells how it stands.
-        logger.warning("refund of %s: Stripe did not tell how it stands (%s)", charge.id, type(error).__name__)
-    url = _overview_url(period=_period() or Period.MONTH, order_ref=charge.order_ref, refund=charge.id)
-    return see(url)
-
-
-def _charge(rt: Runtime, charge_ref: str) -> Charge | None:
-    """The charge of this account; a key of another shape is not even looked for."""
-    if not charge_ref.isascii() or not charge_ref.isalnum():
-        return None
-    with rt.db.read() as connection:
-        charge = charges.find(connection, charge_ref)
-    return charge if charge is not None and charge.account == rt.account else None
-
-
 def _can_refund(rt: Runtime, entry: Entry) -> bool:
     return entry.refundable and rt.gateway is not None
-
-
-def _confirm(app: AppState, charge: Charge, *, stale: bool = False) -> Response:
-    refundable = charge.status is ChargeStatus.SUCCEEDED and not charge.quarantine_reason
-    return page(
-        "refund.html",
-        here="overview",
-        status=403 if stale else 200,
-        charge=charge,
-        left=reporting.left_of(app.runtime, charge),
-        stale=stale,
-        refundable=refundable and app.runtime.gateway is not None,
-        stands=words.QUARANTINE if charge.quarantine_reason else words.CHARGES[charge.status][0],
-        back_url=_overview_url(period=_period() or Period.MONTH, order_ref=charge.order_ref),
-    )
-
-
-def _no_such_charge() -> Response:
-    return message(404, "There is no such charge", "Nothing was changed. Look for the order on the dashboard.")
 
 
 def _period() -> Period | None:

@@ -7,8 +7,9 @@ from enum import StrEnum
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.funnel import Leak, Step
 from flask_encore.domain.offers import Outcome
+from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
-from flask_encore.services.reporting import Entry, Period
+from flask_encore.services.reporting import Period
 
 
 class Tone(StrEnum):
