@@ -21,6 +21,7 @@ PREFIX = "ENCORE_"
 _ZONE = "has to be an IANA time zone such as Europe/London."
 _DIAL = "has to be a number from 0 to 1."
 _SHARE = "has to be a percentage from 0 to 50."
+_KEEP = "has to be 0 to keep everything, or a whole number of days from 30 to 36500."
 _PAGES = "has to be a dict of endpoint to view argument, such as dict([('shop.thank_you', 'order_id')])."
 
 #: Where an app keeps Encore: ``app.extensions[EXTENSION]``.
@@ -30,6 +31,13 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 #: Secrets shorter than this can be guessed offline from one token; 16 random bytes cannot.
 MIN_SECRET_LENGTH = 16
+
+#: More than half is no holdout any more: the smaller side of an experiment is what its interval is paid for with.
+MAX_HOLDOUT_PERCENT = 50
+#: Fourteen days, as long as the EU's right of withdrawal. Offer tokens live for it, so that it can be set at any time.
+MAX_UNDO_SECONDS = 1_209_600
+#: A month: below it a purge would take what a merchant still asks about.
+MIN_RETENTION_DAYS = 30
 
 #: The Stripe.js release that matches the pinned API version ("endive" train); Stripe forbids self-hosting it.
 STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
@@ -84,6 +92,7 @@ class Settings:
     explore: bool = _key(False, "Show now and then another one of the best offers, to learn which is accepted more.")
     offer_ttl_seconds: int = _key(1800, "How long an offer can be accepted, seconds.")
     undo_seconds: int = _key(1800, "How long an accepted offer can be undone and fulfilment is held, seconds.")
+    retention_days: int = _key(0, "After how many days the details of old decisions are purged, days; 0 keeps them.")
     order_max_age_seconds: int = _key(86400, "An order older than this gets no offer, seconds.")
     decision_budget_ms: int = _key(300, "How long deciding may take before the page goes out without an offer, ms.")
     max_concurrent_accepts: int = _key(4, "Accepts that may wait for Stripe at one time in one process.")
@@ -185,6 +194,11 @@ def _known_zone(name: str) -> None:
         raise ValidationError(_ZONE) from error
 
 
+def _keeps_or_a_month(days: int) -> None:
+    if days and not MIN_RETENTION_DAYS <= days <= 36_500:
+        raise ValidationError(_KEEP)
+
+
 def _is_loopback(url: str) -> bool:
     try:
         return urlsplit(url).hostname in _LOOPBACK
@@ -250,7 +264,9 @@ class _SettingsSchema(Schema):
         error_messages=_always(_PAGES),
     )
     discount_percent = _whole(0, 100, "percent")
-    holdout_percent = ma.Float(validate=validate.Range(0, 50, error=_SHARE), error_messages=_always(_SHARE))
+    holdout_percent = ma.Float(
+        validate=validate.Range(0, MAX_HOLDOUT_PERCENT, error=_SHARE), error_messages=_always(_SHARE)
+    )
     order_status = ma.Dict(
         keys=ma.String(error_messages=_always(_PAGES)),
         values=ma.String(error_messages=_always(_PAGES)),
@@ -262,7 +278,8 @@ class _SettingsSchema(Schema):
     profit_dial = ma.Float(validate=validate.Range(0, 1, error=_DIAL), error_messages=_always(_DIAL))
     explore = ma.Boolean(error_messages=_always("has to be true or false."))
     offer_ttl_seconds = _whole(60, 86_400, "seconds")
-    undo_seconds = _whole(0, 1_209_600, "seconds")
+    undo_seconds = _whole(0, MAX_UNDO_SECONDS, "seconds")
+    retention_days = ma.Integer(strict=True, validate=_keeps_or_a_month, error_messages=_always(_KEEP))
     order_max_age_seconds = _whole(60, 31_536_000, "seconds")
     decision_budget_ms = _whole(10, 10_000, "milliseconds")
     max_concurrent_accepts = _whole(1, 1_000, "accepts")

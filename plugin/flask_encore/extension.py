@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from flask_encore import signals
-from flask_encore.config import EXTENSION, Settings
+from flask_encore.config import EXTENSION, MAX_UNDO_SECONDS, Settings
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.errors import ConfigurationError, InvalidInput
 from flask_encore.domain.events import ChargeEvent, EventKind
@@ -133,7 +133,8 @@ class Encore:
             consent_version=catalogues.consent_version,
             quote=None if settings.quote is None else _quoting(app, settings.quote),
         )
-        lifetime = 2 * settings.offer_ttl_seconds + settings.undo_seconds + TOKEN_GRACE_SECONDS
+        # As long as the settings page allows: a longer undo window has to find the tokens of offers it is shown with.
+        lifetime = 2 * settings.offer_ttl_seconds + MAX_UNDO_SECONDS + TOKEN_GRACE_SECONDS
         tokens = Tokens(settings.secret_keys, lifetime_seconds=lifetime, clock=clock)
         app.extensions[EXTENSION] = AppState(
             runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker, catalogues=catalogues

@@ -24,13 +24,19 @@ _TOGETHER = {"co_purchase", "pinned", "fixed", "service", "bundle"}
 
 
 def snapshot_of(
-    rt: Runtime, order: Mapping[Any, Any], campaign: Campaign, alternative: Alternative, choices: Sequence[Choice]
+    rt: Runtime,
+    order: Mapping[Any, Any],
+    campaign: Campaign,
+    alternative: Alternative,
+    choices: Sequence[Choice],
+    undo_seconds: int,
 ) -> dict[str, Any]:
     """The frozen offer, in JSON values and minor units of the order's currency.
 
     Args:
         order: Row of ``encore_orders``.
         choices: Those of *alternative*, with the quote in their prices; the first is shown at first.
+        undo_seconds: How long it can be undone once accepted: what is shown is what success grants.
     """
     locale, kind = order["locale"], campaign.offer
     words = _in_language(campaign.wording, locale) or Wording()
@@ -55,6 +61,7 @@ def snapshot_of(
         "card_last4": order["card_last4"],
         "locale": locale,
         "consent_version": rt.consent_version,
+        "undo_seconds": undo_seconds,
         "timer": campaign.timer_minutes is not None,
         "dialog": campaign.placement is Placement.DIALOG,
         "budget": campaign.budget is not None,

@@ -19,7 +19,7 @@ from flask_encore.domain.campaigns import MAX_SHOWN, CampaignState
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.offers import Outcome, Placement, Reason
 from flask_encore.domain.sequence import Step, follow_up
-from flask_encore.services import campaign_book, quoting
+from flask_encore.services import campaign_book, quoting, shop_settings
 from flask_encore.services.choosing import Choosing, choose
 from flask_encore.services.offer_snapshots import snapshot_of
 from flask_encore.services.runtime import Runtime, logger
@@ -100,10 +100,10 @@ def decision_row(
         exhaustive: Ask every live campaign, also those that can no longer speak.
     """
     now, order = rt.clock(), read.order
-    subject = order["customer_ref"] or order["order_ref"]
-    arm = assign(subject, salt=HOLDOUT_SALT, holdout_percent=rt.settings.holdout_percent)
-    row = _blank(rt, order, page, step=step, arm=arm, now=now)
-    reason = _ineligible(rt, read, page, now)
+    in_force = shop_settings.effective(rt, read.overrides)
+    arm, holdout_bp = _dealt(read, in_force.holdout_bp)
+    row = _blank(rt, order, page, step=step, now=now) | {"arm": arm, "holdout_bp": holdout_bp}
+    reason = _ineligible(rt, read, page, now, undo_seconds=in_force.undo_seconds)
     if reason is not None:
         return row | _without(reason), None
     situation = Situation(rt=rt, read=read, book=book, page=page, step=step, now=now)
@@ -123,7 +123,7 @@ def decision_row(
         "quantity": choices[0].quantity,
         "total_minor": choices[0].price.total.minor_units,
         "propensity": chosen.propensity,
-        "snapshot": snapshot_of(rt, order, campaign, chosen.alternative, choices),
+        "snapshot": snapshot_of(rt, order, campaign, chosen.alternative, choices, in_force.undo_seconds),
     }
     if campaign.timer_minutes is not None:
         row["expires_at"] = min(row["expires_at"], now + timedelta(minutes=campaign.timer_minutes))
@@ -204,16 +204,25 @@ def _has_something_to_say(rt: Runtime, read: Page, earlier: Sequence[Offered]) -
     )
 
 
-def _blank(
-    rt: Runtime, order: Mapping[Any, Any], page: Placement, *, step: int, arm: Arm, now: datetime
-) -> dict[str, Any]:
+def _dealt(read: Page, holdout_bp: int) -> tuple[Arm, int]:
+    """The arm of the order's shopper, and the basis points held out when it was dealt.
+
+    One order is on one side: what is decided about it later keeps the arm of its first decision, whatever share the
+    merchant has set in between.
+    """
+    if read.steps and (first := read.steps[0][0])["holdout_bp"] is not None:
+        return Arm(first["arm"]), first["holdout_bp"]
+    subject = read.order["customer_ref"] or read.order["order_ref"]
+    return assign(subject, salt=HOLDOUT_SALT, holdout_percent=holdout_bp / 100), holdout_bp
+
+
+def _blank(rt: Runtime, order: Mapping[Any, Any], page: Placement, *, step: int, now: datetime) -> dict[str, Any]:
     return {
         "id": uuid.uuid4().hex,
         "account": rt.account,
         "order_ref": order["order_ref"],
         "placement": page.value,
         "step": step,
-        "arm": arm,
         "customer_ref": order["customer_ref"],
         "currency": order["currency"],
         "model_version": order["model_version"],
@@ -240,7 +249,7 @@ def _without(reason: Reason) -> dict[str, Any]:
     return {"outcome": Outcome.ERROR if reason in _FAILURES else Outcome.INELIGIBLE, "reason": reason}
 
 
-def _ineligible(rt: Runtime, read: Page, page: Placement, now: datetime) -> Reason | None:
+def _ineligible(rt: Runtime, read: Page, page: Placement, now: datetime, *, undo_seconds: int) -> Reason | None:
     """Why this order is offered nothing, whatever there is to offer."""
     order, settings = read.order, rt.settings
     if read.off:
@@ -250,7 +259,7 @@ def _ineligible(rt: Runtime, read: Page, page: Placement, now: datetime) -> Reas
     age = now - order["placed_at"]
     if age > timedelta(seconds=settings.order_max_age_seconds):
         return Reason.ORDER_TOO_OLD
-    if page is Placement.ORDER_STATUS and age > timedelta(seconds=settings.undo_seconds):
+    if page is Placement.ORDER_STATUS and age > timedelta(seconds=undo_seconds):
         return Reason.HOLD_OVER
     if sum(row["outcome"] == Outcome.OFFERED for row, _ in read.steps) >= MAX_SHOWN:
         return Reason.ENOUGH_SHOWN

@@ -136,7 +136,7 @@ def settle_free(rt: Runtime, charge: Charge, *, source: str) -> Charge:
             lease_token=None,
             lease_until=None,
             tries=0,
-            **_held(rt, now),
+            **_held(rt, charge, now),
         )
         if moved is not None:
             told = tell(connection, moved, now)
@@ -240,7 +240,7 @@ def _columns(
     }
     match status:
         case ChargeStatus.SUCCEEDED:
-            return values | _held(rt, now)
+            return values | _held(rt, charge, now)
         case ChargeStatus.CANCELED:
             failure_code = intent.failure_code[:80] or charge.failure_code
             return values | {"next_run_at": last_look(charge, now), "failure_code": failure_code}
@@ -251,9 +251,12 @@ def _columns(
             return values | {"next_run_at": now + ASK_AGAIN}
 
 
-def _held(rt: Runtime, now: datetime) -> dict[str, Any]:
-    """What success writes: the line is the order's, and held until it cannot be undone any more."""
-    undo_until = now + timedelta(seconds=rt.settings.undo_seconds)
+def _held(rt: Runtime, charge: Charge, now: datetime) -> dict[str, Any]:
+    """What success writes: the line is the order's, and held until it cannot be undone any more.
+
+    For as long as its offer said; offers of earlier releases said what the configuration says.
+    """
+    undo_until = now + timedelta(seconds=charge.snapshot.get("undo_seconds", rt.settings.undo_seconds))
     return {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -32,6 +32,7 @@ class Page:
         looked_up: The skus and parents *products* was looked up by; another one is not there only if it is among them.
         off: The kill switch; *shadow* is shadow mode.
         revision: Of the shop's campaigns.
+        overrides: What the merchant set on the settings page, by column of ``encore_switches``.
     """
 
     order: Mapping[Any, Any]
@@ -41,6 +42,7 @@ class Page:
     off: bool
     shadow: bool
     revision: int
+    overrides: Mapping[str, int | None] = field(default_factory=dict)
 
     def sequence(self, page: str) -> tuple[tuple[Mapping[Any, Any], Charge | None], ...]:
         """The decisions made for *page*, step by step."""
@@ -138,6 +140,7 @@ def page(connection: sa.Connection, order_ref: str, *, account: str, placement: 
         off=off,
         shadow=bool(switch["shadow"]),
         revision=switch["revision"] or 0,
+        overrides={name: switch[name] for name in ("holdout_bp", "undo_seconds", "retention_days")},
     )
 
 

@@ -463,7 +463,7 @@ switches = sa.Table(
     sa.Column("retention_days", sa.Integer),
     sa.CheckConstraint("holdout_bp BETWEEN 0 AND 5000", name="holdout_bp"),
     sa.CheckConstraint("undo_seconds BETWEEN 0 AND 1209600", name="undo_seconds"),
-    sa.CheckConstraint("retention_days >= 30", name="retention_days"),
+    sa.CheckConstraint("retention_days = 0 OR retention_days >= 30", name="retention_days"),
 )
 
 # Who is shown which variant; the definition says what each one changes, and stays as it is once it has begun.

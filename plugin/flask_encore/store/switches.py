@@ -12,6 +12,8 @@ from flask_encore.store.models import switches
 
 _COLUMNS = (switches.c.off, switches.c.shadow, switches.c.revision)
 
+_OVERRIDES = (switches.c.holdout_bp, switches.c.undo_seconds, switches.c.retention_days)
+
 _INSERT = insert(switches).values(account=sa.bindparam("of_account"), off=False, shadow=False, revision=0)
 
 #: Writes nothing new into a row that is there, and holds it until the transaction ends.
@@ -28,6 +30,17 @@ def find(connection: sa.Connection, account: str) -> Mapping[Any, Any] | None:
 def lock(connection: sa.Connection, account: str) -> Mapping[Any, Any]:
     """Begin a change: make the row if need be, and let nobody else change a switch or a campaign before the commit."""
     return connection.execute(_LOCK, {"of_account": account}).mappings().one()
+
+
+def overrides(connection: sa.Connection, account: str) -> dict[str, int | None]:
+    """What was set on the settings page; ``None`` for each that was not, and for all without a row."""
+    row = connection.execute(sa.select(*_OVERRIDES).where(switches.c.account == account)).mappings().first()
+    return {column.name: None if row is None else row[column.name] for column in _OVERRIDES}
+
+
+def override(connection: sa.Connection, account: str, values: Mapping[str, int | None]) -> None:
+    """Write what is set on the settings page. Call it after `lock`."""
+    connection.execute(sa.update(switches).where(switches.c.account == account).values(dict(values)))
 
 
 def bump(connection: sa.Connection, account: str) -> int:

@@ -18,7 +18,7 @@ _RULED = (
     ("encore_decisions", "holdout_bp", "holdout_bp", "holdout_bp BETWEEN 0 AND 10000"),
     ("encore_switches", "holdout_bp", "holdout_bp", "holdout_bp BETWEEN 0 AND 5000"),
     ("encore_switches", "undo_seconds", "undo_seconds", "undo_seconds BETWEEN 0 AND 1209600"),
-    ("encore_switches", "retention_days", "retention_days", "retention_days >= 30"),
+    ("encore_switches", "retention_days", "retention_days", "retention_days = 0 OR retention_days >= 30"),
 )
 
 _INSTANT = sa.BigInteger()
