@@ -255,7 +255,7 @@ def test_an_export_that_breaks_leaves_the_file_as_it_was(
     def broken(_row: Any) -> bytes:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(exporting, "_json_line", broken)
+    monkeypatch.setattr(exporting, "json_text", broken)
     told = run(sold, "export", "decisions", "--output", str(file))
 
     assert (told.exit_code, file.read_text()) == (1, "yesterday's\n")

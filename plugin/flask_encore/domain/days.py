@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from flask_encore.domain.errors import InvalidInput
 
@@ -52,6 +54,53 @@ class Days:
             None if self.first is None else _midnight(self.first, zone),
             None if self.last is None else _midnight(self.last + timedelta(days=1), zone),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Midnights:
+    """When each of some days in a row begins, in UTC.
+
+    Attributes:
+        first: The first of them.
+        moments: The first moment of each, and last that of the day after them.
+    """
+
+    first: date
+    moments: tuple[datetime, ...]
+
+    @classmethod
+    def of(cls, first: date, last: date, zone: tzinfo) -> Midnights:
+        """Those of the days from *first* to *last*, both included, where days begin at midnight in *zone*."""
+        return cls(first=first, moments=_midnights(first, max(first, last), zone))
+
+    @property
+    def days(self) -> list[date]:
+        """Every day, oldest first."""
+        return [self.first + timedelta(days=number) for number in range(len(self.moments) - 1)]
+
+    def day_of(self, at: datetime) -> date:
+        """The day *at* is in; a moment before the first day is in that one, one after the last in the day after."""
+        return self.first + timedelta(days=max(0, bisect_right(self.moments, at) - 1))
+
+    def runs(self, begin: int, end: int) -> list[tuple[datetime, int, bool]]:
+        """(moment, day, regular) of stretches of the days *begin* to *end* (without it), counted from 0.
+
+        In a regular stretch every day has 24 hours, so that a day is a division away; any other day stands alone.
+        """
+        found: list[tuple[datetime, int, bool]] = []
+        for number in range(begin, end):
+            regular = self.moments[number + 1] - self.moments[number] == _DAY_LONG
+            if not (found and regular and found[-1][2]):
+                found.append((self.moments[number], number, regular))
+        return found
+
+
+_DAY_LONG = timedelta(days=1)
+
+
+@lru_cache(maxsize=32)
+def _midnights(first: date, last: date, zone: tzinfo) -> tuple[datetime, ...]:
+    return tuple(_midnight(first + timedelta(days=number), zone) for number in range((last - first).days + 2))
 
 
 def _day(text: str | None, which: str) -> date | None:

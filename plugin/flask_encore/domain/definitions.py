@@ -69,7 +69,7 @@ PROFIT = Definition(
     name="profit",
     counted="kept charges whose cost is known − what went back of them − fees − tax − cost of the goods",
     per="",
-    note="The cost comes from your catalogue at the moment of the click; charges without one are left out, not guessed.",
+    note="The cost is your catalogue's at the moment of the click; charges without one are left out, not guessed.",
 )
 REVENUE_PER_SHOWN_ORDER = Definition(
     name="revenue per shown order",

@@ -130,7 +130,13 @@ class Group:
 
     Attributes:
         charged_minor: Sum of their charges, minor units; read only where the money moved.
-        refunded_minor: What was given back of them so far by refunds that succeeded, minor units.
+        refunded_minor: What was given back of them so far by refunds that succeeded, minor units; of each charge no
+            more than it was.
+        fee_currency: What Stripe's fees of their charges are in; empty where no fee is known.
+        fee_minor: Those fees, minor units of *fee_currency*; only where the money moved.
+        without_fee: Charges whose money moved and whose fee is not known.
+        profit_of: Kept charges whose goods' cost is known.
+        profit_minor: What these left: charged, less what went back, fees in the same currency, tax and cost.
     """
 
     currency: str
@@ -138,6 +144,11 @@ class Group:
     decisions: int
     charged_minor: int = 0
     refunded_minor: int = 0
+    fee_currency: str = ""
+    fee_minor: int = 0
+    without_fee: int = 0
+    profit_of: int = 0
+    profit_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

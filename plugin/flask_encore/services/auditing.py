@@ -107,6 +107,17 @@ def history(rt: Runtime, *, subject: str | None = None, before_id: int | None = 
     return [Entry(**{name: value for name, value in row.items() if name != "account"}) for row in rows]
 
 
+def whole_history(rt: Runtime, *, subject: str | None = None) -> Iterator[Entry]:
+    """Every change of one subject, or of all, newest first, read page after page."""
+    before_id: int | None = None
+    while True:
+        found = history(rt, subject=subject, before_id=before_id, limit=MAX_ENTRIES)
+        yield from found
+        if len(found) < MAX_ENTRIES:
+            return
+        before_id = found[-1].id
+
+
 def differences(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Where two JSON values differ: the path, what stands there in *a*, and in *b*.
 

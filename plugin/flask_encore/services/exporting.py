@@ -1,4 +1,5 @@
-"""Hand the merchant their data: the report, the decision log and the charges, as CSV, JSON and NDJSON, in pieces.
+"""Hand the merchant their data: the report, the decision log, the charges and any table, as CSV, JSON and NDJSON, in
+pieces. This is the one writer of such files.
 
 Amounts are written twice: as exact decimal text in the currency's units, and as whole minor units. Times are ISO 8601
 in the shop's zone, with its offset. Figures come from `services.reporting`; nothing is computed here.
@@ -59,6 +60,7 @@ class Format(StrEnum):
 
     NDJSON = "ndjson"  #: one JSON object a line; everything is in it
     CSV = "csv"  #: for spreadsheets; without candidates and trace
+    JSON = "json"  #: one array of the same objects, for what reads no NDJSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,23 +109,46 @@ def opened(rt: Runtime, log: Log, days: Days) -> Iterator[Rows]:
 
 
 def pieces(rows: Rows, *, format: Format, bom: bool = False) -> Iterator[tuple[int, bytes]]:
-    """The file in UTF-8, piece by piece, each with how many rows it holds; the first is the head and holds none.
+    """The file in UTF-8, piece by piece, each with how many rows it holds; the head holds none.
 
     Raises:
-        InvalidInput: If *bom* is asked for in NDJSON; JSON must not have one (RFC 8259).
+        InvalidInput: If *bom* is asked for in JSON, which must not have one (RFC 8259).
+    """
+    head = {name: name for name in rows.columns if name not in _NESTED}
+    return written(rows.each, head, format=format, bom=bom)
+
+
+def written(
+    each: Iterable[Mapping[str, Any]], head: Mapping[str, str], *, format: Format, bom: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """Rows of JSON values as a file, as `pieces`.
+
+    Args:
+        head: The columns of a CSV file: key -> what its first line calls it. In JSON every key of a row is there.
+
+    Raises:
+        InvalidInput: As `pieces`.
     """
     if bom and format is not Format.CSV:
         raise InvalidInput("A byte order mark is for CSV; JSON must not have one.")
-    return _pieces(rows, format, bom=bom)
+    return _written(each, head, format, bom=bom)
 
 
-def _pieces(rows: Rows, format: Format, *, bom: bool) -> Iterator[tuple[int, bytes]]:
-    if format is Format.NDJSON:
-        lines: Iterator[bytes] = (_json_line(row) for row in rows.each)
+def _written(
+    each: Iterable[Mapping[str, Any]], head: Mapping[str, str], format: Format, *, bom: bool
+) -> Iterator[tuple[int, bytes]]:
+    if format is Format.CSV:
+        yield 0, (BOM if bom else b"") + csv_line(head.values())
+        yield from _joined(csv_line([row[name] for name in head]) for row in each)
+    elif format is Format.NDJSON:
+        yield from _joined(json_text(row) + b"\n" for row in each)
     else:
-        columns = [name for name in rows.columns if name not in _NESTED]
-        yield 0, (BOM if bom else b"") + csv_line(columns)
-        lines = (csv_line([row[name] for name in columns]) for row in rows.each)
+        yield 0, b"["
+        yield from _joined((b",\n" if number else b"\n") + json_text(row) for number, row in enumerate(each))
+        yield 0, b"\n]\n"
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     held: list[bytes] = []
     for line in lines:
         held.append(line)
@@ -142,7 +167,7 @@ def csv_line(cells: Iterable[object]) -> bytes:
 
 
 def cell(value: object) -> str:
-    """A value as a CSV cell: nothing for ``None``, and text that would be a formula behind an apostrophe.
+    """A value as a CSV cell: nothing for ``None``, JSON for a list, a formula's text behind an apostrophe.
 
     Text is a formula to a spreadsheet when it begins with ``=``, ``+``, ``-`` or ``@``, also behind white space or in
     full width, or with a tab or a carriage return. A plain number, such as ``-12.90``, stays one.
@@ -151,6 +176,8 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list | dict):
+        return json_text(value).decode()
     text = str(value)
     if isinstance(value, int | float) or _NUMBER.match(text) or not _FORMULA.match(text):
         return text
@@ -232,13 +259,14 @@ def _told(row: Mapping[Any, Any], columns: Sequence[str], zone: tzinfo) -> dict[
         # PostgreSQL sums 64-bit integers into a decimal; it is exact.
         values[f"{name}_minor"] = None if minor is None else int(minor)
         values[name] = None if minor is None else str(Money(int(minor), currency).decimal)
-    return {name: _moment(values[name], zone) if name in _MOMENTS else values[name] for name in columns}
+    return {name: moment(values[name], zone) if name in _MOMENTS else values[name] for name in columns}
 
 
-def _moment(at: datetime | None, zone: tzinfo) -> str | None:
+def moment(at: datetime | None, zone: tzinfo) -> str | None:
+    """A time in ISO 8601 with the offset of *zone*; ``None`` stays ``None``."""
     return None if at is None else at.astimezone(zone).isoformat(timespec="microseconds")
 
 
-def _json_line(row: Mapping[str, Any]) -> bytes:
-    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode(errors="replace") + b"\n"
+def json_text(value: Any) -> bytes:
+    """A JSON value on one line, in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(errors="replace")

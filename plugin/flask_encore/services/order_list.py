@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,9 @@ from flask_encore.store.reports import Place
 
 #: Decisions on one page of the list: what a person reads through, and small enough to print.
 PAGE_SIZE = 50
+
+#: Rows of one reading of a list that is read to its end.
+READ_AT_ONCE = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -131,6 +134,43 @@ def listed(
     return Listed(
         entries=entries, older=older, any_order=bool(known["any_order"]), any_decision=bool(known["any_decision"])
     )
+
+
+def every(
+    rt: Runtime,
+    *,
+    since: datetime | None = None,
+    order_ref: str | None = None,
+    what: What | None = None,
+    campaign_ref: str | None = None,
+    needing_somebody: bool = False,
+) -> Iterator[Entry]:
+    """The whole list that `listed` has a page of, newest first, in constant memory.
+
+    It is read page after page, each a reading of its own, so nothing in it is there twice and what is decided meanwhile
+    is not there.
+    """
+    after: Place | None = None
+    while True:
+        with rt.db.read() as connection:
+            rows = reports.recent(
+                connection,
+                account=rt.account,
+                since=since,
+                order_ref=order_ref,
+                needing_somebody=needing_somebody,
+                after=after,
+                limit=READ_AT_ONCE,
+                now=rt.clock(),
+                outcome=what if isinstance(what, Outcome) else None,
+                reason=what if isinstance(what, Reason) else None,
+                status=what if isinstance(what, ChargeStatus) else None,
+                campaign_ref=campaign_ref,
+            )
+        yield from map(entry_of, rows)
+        if len(rows) < READ_AT_ONCE:
+            return
+        after = Place(decided_at=rows[-1]["decided_at"], id=rows[-1]["id"])
 
 
 def of_order(rt: Runtime, order_ref: str) -> Sequence[Entry] | None:

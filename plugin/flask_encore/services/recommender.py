@@ -31,6 +31,9 @@ TOLD = 10
 #: Pairs that are told: a page's worth, whether of all or of what was searched for.
 PAIRS = 15
 
+#: Pairs in a file: more than anybody reads, and no more products than a statement can name.
+PAIRS_IN_A_FILE = 5_000
+
 #: Pairs looked through for one certain pair; no product stands in more lists than a best-seller of a large shop.
 MOST_OF_ONE = 100_000
 
@@ -126,8 +129,8 @@ def _drift(rt: Runtime, version: str) -> Drift | None:
     return found
 
 
-def trained(rt: Runtime, *, limit: int = TOLD) -> list[Training]:
-    """The last trainings, newest first."""
+def trained(rt: Runtime, *, limit: int | None = TOLD) -> list[Training]:
+    """The last trainings, newest first; all of them without a *limit*."""
     with rt.db.read() as connection:
         rows = trainings.latest(connection, limit=limit)
     return [
@@ -135,7 +138,7 @@ def trained(rt: Runtime, *, limit: int = TOLD) -> list[Training]:
     ]
 
 
-def pairs(rt: Runtime, *, words: str = "", by_lift: bool = False) -> Pairs:
+def pairs(rt: Runtime, *, words: str = "", by_lift: bool = False, most: int = PAIRS) -> Pairs:
     """The strongest pairs of the live model, or those of the products that have *words* in their title or are that SKU.
 
     Empty when the ranker cannot tell.
@@ -147,7 +150,7 @@ def pairs(rt: Runtime, *, words: str = "", by_lift: bool = False) -> Pairs:
         with rt.db.read() as connection:
             # What the catalogue does not know may still be in past orders.
             of = [words, *catalog.titled(connection, words, limit=FOUND)]
-    found = rt.ranker.pairs(most=PAIRS, fewest_orders=1 if words else FEWEST_ORDERS, by_lift=by_lift, of=of)
+    found = rt.ranker.pairs(most=most, fewest_orders=1 if words else FEWEST_ORDERS, by_lift=by_lift, of=of)
     with rt.db.read() as connection:
         titles = catalog.titles(connection, {sku for pair in found for sku in (pair.sku, pair.other)})
     return Pairs(found=found, titles=titles)

@@ -93,7 +93,7 @@ def report(
             now=now,
         )
         standing = reports.standing(connection, account=rt.account, order_ref=order_ref)
-    groups = [_group(row) for row in counted]
+    groups = [group_of(row) for row in counted]
     return Report(
         period=period,
         since=since,
@@ -143,7 +143,7 @@ def figures(rt: Runtime, days: Days, *, currency: str | None = None) -> Figures:
     groups: dict[str, list[Group]] = {}
     for row in rows:
         if wanted in {None, row["currency"]}:
-            groups.setdefault(row["campaign_ref"], []).append(_group(row))
+            groups.setdefault(row["campaign_ref"], []).append(group_of(row))
     every = [group for found in groups.values() for group in found]
     campaigns = [(ref, funnel) for ref, found in groups.items() for funnel in funnels(found)]
     return Figures(
@@ -162,12 +162,19 @@ def left_of(rt: Runtime, charge: Charge) -> Money:
     return charge.amount - Money(back, charge.amount.currency)
 
 
-def _group(row: Mapping[Any, Any]) -> Group:
+#: What a row of a report adds up, by its names in `domain.funnel.Group`.
+MEASURES = (
+    *("decisions", "charged_minor", "refunded_minor"),
+    *("fee_minor", "without_fee", "profit_of", "profit_minor"),
+)
+
+
+def group_of(row: Mapping[Any, Any]) -> Group:
+    """A row of a report, counted."""
     # PostgreSQL sums 64-bit integers into a decimal; it is exact.
     return Group(
         currency=row["currency"],
         facts=facts_of(row),
-        decisions=row["decisions"],
-        charged_minor=int(row["charged_minor"]),
-        refunded_minor=int(row["refunded_minor"]),
+        fee_currency=row["fee_currency"],
+        **{name: int(row[name]) for name in MEASURES},
     )

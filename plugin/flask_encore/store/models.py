@@ -33,6 +33,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def micros(at: datetime) -> int:
+    """Whole microseconds since 1970: what an `Instant` is in the database, for statements that calculate with it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC datetime, kept as whole microseconds since 1970: it compares and rounds alike on every database."""
 
@@ -45,7 +50,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
-        return (value - _EPOCH) // _MICROSECOND
+        return micros(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Back to an aware datetime in UTC."""

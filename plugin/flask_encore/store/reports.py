@@ -1,17 +1,21 @@
-"""The merchant's page in three statements: every fact counted, the newest decisions, and what needs somebody."""
+"""What the merchant's pages count: every fact, by day or by campaign, the newest decisions, what needs somebody."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from flask_encore.domain.campaigns import BUILT_IN
+from flask_encore.domain.charges import PAID, ChargeStatus
+from flask_encore.domain.days import Midnights
+from flask_encore.domain.funnel import Facts
 from flask_encore.domain.offers import Outcome, Placement
-from flask_encore.store.models import charges, decisions, orders, outbox, refunds
+from flask_encore.store.decisions import PROVISIONAL
+from flask_encore.store.models import charges, decisions, micros, orders, outbox, refunds
 
 #: Refunds that took something back, or will.
 _ALIVE = ["requested", "pending", "succeeded"]
@@ -35,6 +39,10 @@ def _flag(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     return sa.case((condition, 1), else_=0)
 
 
+#: The names of `domain.funnel.Facts`, in their order.
+FACTS = tuple(field.name for field in fields(Facts))
+
+
 def _facts(now: datetime) -> list[sa.ColumnElement[Any]]:
     """The columns of `domain.funnel.Facts`, under its names."""
     return [
@@ -53,6 +61,57 @@ def _facts(now: datetime) -> list[sa.ColumnElement[Any]]:
 
 ROAD = decisions.outerjoin(charges, charges.c.id == decisions.c.id).outerjoin(BACK, BACK.c.charge_id == charges.c.id)
 
+_moved = charges.c.status.in_(sorted(PAID))
+_back = sa.func.coalesce(BACK.c.refunded_minor, 0)
+#: Of each charge no more than it was, whatever Stripe says went back.
+_given_back = sa.case((_back > charges.c.amount_minor, charges.c.amount_minor), else_=_back)
+_same_currency = sa.case((charges.c.fee_currency == charges.c.currency, charges.c.fee_minor), else_=0)
+_costed = sa.and_(charges.c.status == ChargeStatus.SUCCEEDED.value, charges.c.cost_minor.is_not(None))
+_left = (
+    charges.c.amount_minor - _given_back - _same_currency - sa.func.coalesce(charges.c.tax_minor, 0)
+) - charges.c.cost_minor
+
+#: Whose offer it was; decisions without one are the built-in offer's, as those of releases without campaigns were.
+CAMPAIGN = sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN).label("campaign_ref")
+#: What Stripe's fee is in, where the money moved and the fee is known.
+FEE_CURRENCY = sa.case((_moved, sa.func.coalesce(charges.c.fee_currency, "")), else_="").label("fee_currency")
+
+
+def _sum(amount: Any) -> sa.ColumnElement[int]:
+    return sa.cast(sa.func.coalesce(sa.func.sum(amount), 0), sa.BigInteger)
+
+
+def measures() -> list[sa.ColumnElement[Any]]:
+    """What is counted and added up, under the names of `domain.funnel.Group`."""
+    return [
+        sa.func.count().label("decisions"),
+        _sum(charges.c.amount_minor).label("charged_minor"),
+        _sum(_given_back).label("refunded_minor"),
+        _sum(sa.case((_moved, charges.c.fee_minor), else_=0)).label("fee_minor"),
+        _sum(
+            _flag(sa.and_(_moved, charges.c.amount_minor > 0, charges.c.fee_minor.is_(None))),
+        ).label("without_fee"),
+        _sum(_flag(_costed)).label("profit_of"),
+        _sum(sa.case((_costed, _left), else_=0)).label("profit_minor"),
+    ]
+
+
+def is_counted(account: str) -> sa.ColumnElement[bool]:
+    """Decisions of *account* that a report counts."""
+    # A missing follow-up, and an order page with nothing to add, are no order without an offer.
+    return sa.and_(
+        decisions.c.account == account,
+        sa.or_(
+            sa.and_(decisions.c.step == 0, decisions.c.placement == Placement.THANK_YOU.value),
+            # Both arms: what the order page offers one of them, it keeps from the other.
+            decisions.c.outcome.in_([Outcome.OFFERED.value, Outcome.HELD_OUT.value]),
+        ),
+    )
+
+
+def _by_place(number: int) -> list[sa.ColumnElement[Any]]:
+    return [sa.literal_column(str(place)) for place in range(1, number + 1)]
+
 
 def counted(
     connection: sa.Connection,
@@ -65,40 +124,93 @@ def counted(
 ) -> Sequence[Mapping[Any, Any]]:
     """How many decisions share the same facts, per currency, and the sums of their charges and refunds.
 
-    Columns: currency, those of `domain.funnel.Facts`, decisions, charged_minor, refunded_minor.
+    Columns: currency, those of `domain.funnel.Facts`, fee_currency, `measures`.
 
     Args:
         since: Only decisions of then and later.
         until: Only decisions before then.
-        by_campaign: Count each campaign apart, and add the column campaign_ref; decisions without one are the
-            built-in offer's, as those of releases without campaigns were.
+        by_campaign: Count each campaign apart, and add the column campaign_ref.
     """
-    keys = [decisions.c.currency, *_facts(now)]
+    keys = [decisions.c.currency, *_facts(now), FEE_CURRENCY]
     if by_campaign:
-        keys.append(sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN).label("campaign_ref"))
+        keys.append(CAMPAIGN)
     statement = (
-        sa.select(
-            *keys,
-            sa.func.count().label("decisions"),
-            sa.func.coalesce(sa.func.sum(charges.c.amount_minor), 0).label("charged_minor"),
-            sa.func.coalesce(sa.func.sum(BACK.c.refunded_minor), 0).label("refunded_minor"),
-        )
-        .select_from(ROAD)
-        # A missing follow-up, and an order page with nothing to add, are no order without an offer.
-        .where(
-            decisions.c.account == account,
-            sa.or_(
-                sa.and_(decisions.c.step == 0, decisions.c.placement == Placement.THANK_YOU.value),
-                # Both arms: what the order page offers one of them, it keeps from the other.
-                decisions.c.outcome.in_([Outcome.OFFERED.value, Outcome.HELD_OUT.value]),
-            ),
-        )
-        .group_by(*(sa.literal_column(str(place)) for place in range(1, len(keys) + 1)))
+        sa.select(*keys, *measures()).select_from(ROAD).where(is_counted(account)).group_by(*_by_place(len(keys)))
     )
     if since is not None:
         statement = statement.where(decisions.c.decided_at >= since)
     if until is not None:
         statement = statement.where(decisions.c.decided_at < until)
+    return connection.execute(statement).mappings().all()
+
+
+#: Microseconds of a day of 24 hours.
+_DAY = 24 * 60 * 60 * 1_000_000
+
+#: Stretches of days asked for one by one; more of them are asked for as one, so that no condition outgrows SQLite's.
+_MOST_STRETCHES = 50
+
+
+def within(column: Any, midnights: Midnights, stretches: Sequence[tuple[int, int]]) -> sa.ColumnElement[bool]:
+    """Whether *column* is in one of *stretches*: from a day to another one, without that, counted from 0."""
+    moments = midnights.moments
+    return sa.or_(sa.false(), *(sa.and_(column >= moments[begin], column < moments[end]) for begin, end in stretches))
+
+
+def stretches_of(days: Sequence[int]) -> list[tuple[int, int]]:
+    """*days* (numbers, ascending) as stretches; as one that covers them all where there would be too many."""
+    found: list[tuple[int, int]] = []
+    for day in days:
+        if found and found[-1][1] == day:
+            found[-1] = found[-1][0], day + 1
+        else:
+            found.append((day, day + 1))
+    return found if len(found) <= _MOST_STRETCHES else [(found[0][0], found[-1][1])]
+
+
+def day_number(column: Any, midnights: Midnights, stretches: Sequence[tuple[int, int]]) -> sa.ColumnElement[int]:
+    """The number of the day *column* is in, of those in *stretches*. No database is asked about time zones."""
+    at = sa.type_coerce(column, sa.BigInteger)
+    cases: list[tuple[Any, Any]] = []
+    for begin, end in stretches:
+        for moment, number, regular in midnights.runs(begin, end):
+            since = at - sa.literal(micros(moment), sa.BigInteger)
+            cases.append((column >= moment, sa.literal(number) + since // _DAY if regular else number))
+    return sa.case(*cases[::-1], else_=-1)
+
+
+#: What one row of `daily` is about, besides its day.
+KEYS = ("currency", "campaign_ref", "arm", *FACTS, "fee_currency")
+
+
+def daily(
+    connection: sa.Connection,
+    *,
+    account: str,
+    midnights: Midnights,
+    stretches: Sequence[tuple[int, int]],
+    now: datetime,
+    provisional: bool | None = None,
+) -> Sequence[Mapping[Any, Any]]:
+    """As `counted`, by day, campaign and arm: day (a number from 0), `KEYS`, `measures`.
+
+    Args:
+        stretches: Which of the days of *midnights*.
+        provisional: Only decisions that may be replaced, or only others; ``None`` for both.
+    """
+    if not stretches:
+        return []
+    day = day_number(decisions.c.decided_at, midnights, stretches).label("day")
+    keys = [day, decisions.c.currency, CAMPAIGN, decisions.c.arm, *_facts(now), FEE_CURRENCY]
+    statement = (
+        sa.select(*keys, *measures())
+        .select_from(ROAD)
+        .where(is_counted(account), within(decisions.c.decided_at, midnights, stretches))
+        .group_by(*_by_place(len(keys)))
+    )
+    if provisional is not None:
+        is_one = decisions.c.reason == PROVISIONAL.value
+        statement = statement.where(is_one if provisional else ~is_one)
     return connection.execute(statement).mappings().all()
 
 
@@ -197,7 +309,8 @@ def recent(
 
 
 def standing(connection: sa.Connection, *, account: str, order_ref: str | None) -> Mapping[Any, Any]:
-    """What does not depend on the period: any_order, any_decision, quarantined, stuck_messages, order_known.
+    """What does not depend on the period: any_order, any_decision, quarantined, stuck_messages, order_known,
+    first_decided_at, last_decided_at.
 
     Counts are of all time. *order_known* tells whether *order_ref* was ever recorded.
     """
@@ -213,11 +326,58 @@ def standing(connection: sa.Connection, *, account: str, order_ref: str | None) 
             .scalar_subquery()
         )
 
+    def edge(order: sa.UnaryExpression[Any]) -> sa.ScalarSelect[Any]:
+        return (
+            sa.select(decisions.c.decided_at)
+            .where(decisions.c.account == account)
+            .order_by(order)
+            .limit(1)
+            .scalar_subquery()
+        )
+
     statement = sa.select(
         some(orders).label("any_order"),
         some(decisions).label("any_decision"),
         how_many(charges, charges.c.quarantine_reason != "").label("quarantined"),
         how_many(outbox, outbox.c.delivered_at.is_(None), outbox.c.last_error != "").label("stuck_messages"),
         some(orders, orders.c.order_ref == (order_ref or "")).label("order_known"),
+        edge(decisions.c.decided_at.asc()).label("first_decided_at"),
+        edge(decisions.c.decided_at.desc()).label("last_decided_at"),
     )
     return connection.execute(statement).mappings().one()
+
+
+def moved(
+    connection: sa.Connection, *, account: str, midnights: Midnights, stretches: Sequence[tuple[int, int]]
+) -> Sequence[Mapping[Any, Any]]:
+    """Charges whose money moved, of decisions in *stretches*; a row per refund, in their order, or one without.
+
+    Columns: id, decided_at, charged_at, updated_at, timeline, status, amount_minor, currency, fee_minor,
+    fee_currency; of the refund: seq, back_minor, cause, back_status, requested_at, settled_at.
+    """
+    if not stretches:
+        return []
+    alive = sa.and_(refunds.c.charge_id == charges.c.id, refunds.c.status.in_(_ALIVE))
+    statement = (
+        sa.select(
+            *(charges.c[name] for name in ("id", "charged_at", "updated_at", "timeline", "status")),
+            *(charges.c[name] for name in ("amount_minor", "currency", "fee_minor", "fee_currency")),
+            decisions.c.decided_at,
+            refunds.c.seq,
+            refunds.c.amount_minor.label("back_minor"),
+            refunds.c.cause,
+            refunds.c.status.label("back_status"),
+            refunds.c.requested_at,
+            refunds.c.settled_at,
+        )
+        .select_from(decisions.join(charges, charges.c.id == decisions.c.id).outerjoin(refunds, alive))
+        .where(
+            decisions.c.account == account,
+            decisions.c.outcome == Outcome.OFFERED.value,
+            within(decisions.c.decided_at, midnights, stretches),
+            _moved,
+            charges.c.amount_minor > 0,
+        )
+        .order_by(charges.c.id, refunds.c.seq)
+    )
+    return connection.execute(statement).mappings().all()

@@ -27,8 +27,8 @@ def add(connection: sa.Connection, report: TrainingReport, *, now: datetime) -> 
     )
 
 
-def latest(connection: sa.Connection, *, limit: int) -> Sequence[Mapping[Any, Any]]:
-    """The last trainings, newest first."""
+def latest(connection: sa.Connection, *, limit: int | None) -> Sequence[Mapping[Any, Any]]:
+    """The last trainings, newest first; all of them when *limit* is ``None``."""
     return connection.execute(sa.select(trainings).order_by(trainings.c.id.desc()).limit(limit)).mappings().all()
 
 

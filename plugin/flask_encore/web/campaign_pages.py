@@ -12,7 +12,7 @@ from flask_encore.services.campaign_figures import Figures
 from flask_encore.services.campaign_schema import CampaignRefused
 from flask_encore.services.campaigning import Conflict, NotFound, Saved
 from flask_encore.services.runtime import Runtime
-from flask_encore.web import campaign_words
+from flask_encore.web import campaign_tables, campaign_words
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import (
     ask,
@@ -26,6 +26,7 @@ from flask_encore.web.dashboard_frame import (
     url,
 )
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.downloads import offered
 
 #: Campaigns on one page of the list; each is asked for its doubts.
 LIST_PAGE = 50
@@ -80,9 +81,12 @@ def campaigns() -> Response:
         if wanted.casefold() in f"{campaign.name} {campaign.ref}".casefold()
     ]
     found.sort(key=lambda pair: (_STATES.index(pair[0]), pair[1].precedence))
+    figures = campaign_figures.figures(rt)
+    answer = offered(campaign_tables.campaigns(found, figures, built_in=not wanted))
+    if answer is not None:
+        return answer
     number = version_of(request.args.get("page", "1")) or 1
     first = (number - 1) * LIST_PAGE
-    figures = campaign_figures.figures(rt)
     return page(
         "campaigns.html",
         here="campaigns",

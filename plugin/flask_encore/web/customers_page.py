@@ -12,9 +12,11 @@ from flask_encore.domain.customers import MONTHS, Span
 from flask_encore.domain.intervals import Interval
 from flask_encore.domain.rights import Right
 from flask_encore.services import customer_figures
+from flask_encore.web import customer_tables
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import needs, on_database, page, url
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.downloads import offered
 
 SPANS = {Span.QUARTER: "3 months", Span.YEAR: "12 months", Span.ALL: "All time"}
 
@@ -41,10 +43,14 @@ def customers() -> Response:
     except ValueError:
         span = Span.YEAR
         notices.append(("There is no such period; these are the last 12 months.", Tone.WAIT))
+    report = customer_figures.report(state().runtime, span=span)
+    answer = offered(*customer_tables.tables(report))
+    if answer is not None:
+        return answer
     return page(
         "customers.html",
         here="customers",
-        report=customer_figures.report(state().runtime, span=span),
+        report=report,
         notices=notices,
         spans=SPANS,
         span_url=lambda one: url("customers", period=one.value),

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache, wraps
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent, get_currency_name
@@ -56,6 +57,9 @@ ASK_FOR_IT = "The shop’s admin_guard says who may; nothing was changed."
 
 #: Interval drawings end at the first of these shares that holds the interval.
 SCALES = (0.1, 0.25, 0.5, 1.0)
+
+#: Arguments of an address that say which part of a list is on screen, or which file is asked for; no filter.
+ONLY_OF_A_PAGE = frozenset({"after", "before", "page", "download", "table", "bom"})
 
 #: Endpoint of a page in the navigation -> its name there, in the order of a merchant's day. Pages below one carry its
 #: name in ``here``.
@@ -225,6 +229,13 @@ def url(view: str, **arguments: Any) -> str:
     return url_for(f"{NAME}.{view}", **arguments)
 
 
+def download_url(table: str, format: str, *, bom: bool = False) -> str:
+    """The present page's address, asking for one of its tables as a file (`web.downloads`): the same filter, whole."""
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ONLY_OF_A_PAGE]
+    asked = [*kept, ("download", format), ("table", table), *([("bom", "1")] if bom else [])]
+    return f"{request.script_root}{quote(request.path)}?{urlencode(asked, errors='replace')}"
+
+
 def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> Response:
     """A whole page.
 
@@ -319,6 +330,7 @@ def environment() -> Environment:
         "rate_of": Rate,
         "min_trials": MIN_TRIALS,
         "ruler": _ruler,
+        "download_url": download_url,
     }
     made.filters |= {
         "money": _say.money,

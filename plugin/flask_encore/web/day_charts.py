@@ -17,7 +17,7 @@ from flask_encore.web import charts
 from flask_encore.web.charts import Bar, Line, Scale, Size, Span
 from flask_encore.web.phrases import phrases_for
 
-#: The share of points with orders in them that have to have enough for a rate; with fewer the line would be mostly gaps.
+#: The share of points with orders in them that have to have enough for a rate; with fewer the line would be all gaps.
 MOST = 0.8
 
 #: Size -> what one point is, at the beginning of a sentence.
@@ -48,17 +48,30 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """Places are percent of the plot.
+
+    Attributes:
+        y_labels: (place, text), of the horizontal lines.
+        x_labels: (place, text, whether a phone has room for it).
+        zero: Where zero lies.
+    """
+
+    y_labels: Sequence[tuple[float, str]]
+    x_labels: Sequence[tuple[float, str, bool]]
+    zero: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A chart as its template wants it. Places are percent of the plot.
+    """A chart as its template wants it.
 
     Attributes:
         key: Its id on the page.
         note: What one point is, and what was left out.
         summary: For who cannot see it; the table has the rest.
         empty: What stands in its place when there are no *rows*.
-        y_labels: (place, text), of the horizontal lines.
-        x_labels: (place, text, whether a phone has room for it).
-        zero: Where zero lies.
+        axes: ``None`` when there are no *rows*.
         rows: Of the table, a date and a cell for each of *columns* after the first; one row for each point.
         is_running: The last point is not over.
     """
@@ -68,9 +81,7 @@ class Drawn:
     note: str = ""
     summary: str = ""
     empty: str = ""
-    y_labels: Sequence[tuple[float, str]] = ()
-    x_labels: Sequence[tuple[float, str, bool]] = ()
-    zero: float = 100
+    axes: Axes | None = None
     series: Sequence[Series] = ()
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
@@ -142,7 +153,7 @@ def rates(days: Sequence[DayFigures], *, today: date) -> Drawn:
         title=title,
         note=f"{note} Bands are 95% intervals.",
         summary=f"Line chart of conversion rate and kept rate, {_between(days)}.",
-        **_axes(points, size, on, _percent),
+        axes=_axes(points, size, on, _percent),
         series=[drawn(0, "Conversion rate", "one"), drawn(1, "Kept rate", "three")],
         columns=[size.value.capitalize(), "Shown", "Conversion rate", "Kept rate"],
         rows=[
@@ -163,12 +174,10 @@ def revenue(days: Sequence[DayFigures], *, today: date) -> Drawn:
         title=f"Net revenue per {size.value}",
         note="By the day of the order: a refund changes the day it takes from.",
         summary=f"Bar chart of net revenue, {_between(days)}.",
-        **_axes(points, size, on, lambda value: _tick(value, currency)),
+        axes=_axes(points, size, on, lambda value: _tick(value, currency)),
         series=[Series(name="Net revenue", look="bars", bars=charts.bars(amounts, on))],
         columns=[size.value.capitalize(), "Gross", "Net revenue"],
-        rows=[
-            [_label(point.span, size, today), _say.money(point.gross), _say.money(point.net)] for point in points
-        ],
+        rows=[[_label(point.span, size, today), _say.money(point.gross), _say.money(point.net)] for point in points],
         is_running=points[-1].span.last >= today,
     )
 
@@ -184,7 +193,7 @@ def steps(days: Sequence[DayFigures], *, today: date) -> tuple[Drawn, Drawn]:
             key=key,
             title=f"{title} per {size.value}",
             summary=f"Line chart of {', '.join(looks)} orders, {_between(days)}.",
-            **_axes(points, size, on, _count),
+            axes=_axes(points, size, on, _count),
             series=[
                 Series(name=step.capitalize(), look=look, line=charts.line([p.counts[step] for p in points], on))
                 for step, look in looks.items()
@@ -214,19 +223,17 @@ def _size_for_rates(days: Sequence[DayFigures]) -> Size | None:
     return best if shares[best] else None
 
 
-def _axes(
-    points: Sequence[Pooled], size: Size, on: Scale, text: Callable[[float], str]
-) -> dict[str, Sequence[tuple[float, str]] | Sequence[tuple[float, str, bool]] | float]:
+def _axes(points: Sequence[Pooled], size: Size, on: Scale, text: Callable[[float], str]) -> Axes:
     several_years = points[0].span.first.year != points[-1].span.last.year
     short = "MMM y" if size is Size.MONTH or (several_years and size is Size.WEEK) else "d MMM"
-    return {
-        "zero": on.y(0),
-        "y_labels": [(on.y(tick), text(tick)) for tick in on.ticks],
-        "x_labels": [
+    return Axes(
+        zero=on.y(0),
+        y_labels=[(on.y(tick), text(tick)) for tick in on.ticks],
+        x_labels=[
             (charts.middle(slot, len(points)), _date(points[slot].span.first, short), narrow)
             for slot, narrow in charts.labelled(len(points))
         ],
-    }
+    )
 
 
 def _label(span: Span, size: Size, today: date) -> str:

@@ -14,9 +14,10 @@ from flask_encore.services import campaigning, order_list
 from flask_encore.services.order_list import What
 from flask_encore.services.reporting import Period
 from flask_encore.web import dashboard_words as words
-from flask_encore.web import order_words
+from flask_encore.web import order_words, report_tables
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import LONGEST_ACTOR, needs, on_database, page, see, url
+from flask_encore.web.downloads import offered
 from flask_encore.web.phrases import phrases_for
 
 HERE = "orders"
@@ -69,6 +70,19 @@ def orders() -> Response:
         notices.append(("There is no such campaign; these are the decisions of all.", words.Tone.WAIT))
         campaign_ref = None
     needing = request.args.get("only") == NEEDING_SOMEBODY
+    answer = offered(
+        report_tables.decisions(
+            order_list.every(
+                app.runtime,
+                since=period.begins(app.runtime),
+                what=what,
+                campaign_ref=campaign_ref,
+                needing_somebody=needing,
+            )
+        )
+    )
+    if answer is not None:
+        return answer
     listed = order_list.listed(
         app.runtime,
         since=period.begins(app.runtime),

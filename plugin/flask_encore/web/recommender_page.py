@@ -11,6 +11,7 @@ from flask_encore.domain.rights import Right
 from flask_encore.domain.training import Drift, Pair
 from flask_encore.services import recommender
 from flask_encore.services.recommender import Training
+from flask_encore.web import recommender_tables
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import (
     ask,
@@ -24,6 +25,7 @@ from flask_encore.web.dashboard_frame import (
     url,
 )
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.downloads import offered
 
 HERE = "recommender"
 
@@ -78,6 +80,14 @@ def overview() -> Response:
     words = request.args.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
     by_lift = request.args.get("by") == "lift"
     view = recommender.view(rt)
+    answer = offered(
+        recommender_tables.quality(view),
+        recommender_tables.pairs(rt, words=words, by_lift=by_lift),
+        recommender_tables.trainings(rt),
+        recommender_tables.models(view.models),
+    )
+    if answer is not None:
+        return answer
     return page(
         "recommender.html",
         here=HERE,

@@ -24,7 +24,7 @@ from flask_encore.services.reporting import Period
 from flask_encore.services.runtime import Runtime
 from flask_encore.services.today import DayFigures, Today
 from flask_encore.services.uplift import Uplift
-from flask_encore.web import charts, day_charts, orders_page
+from flask_encore.web import charts, day_charts, downloads, orders_page, report_tables
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import needs, on_database, page, url
@@ -108,6 +108,14 @@ def overview() -> Response:
     present = rt.clock().astimezone(rt.settings.zone).date()
     chosen = _chosen(present, notices)
     report, currency = _figures(rt, chosen.days, notices)
+    answer = downloads.offered(
+        report_tables.funnels(report.figures),
+        report_tables.days(report.figures),
+        report_tables.months(report.figures),
+        report_tables.without_offer(report.without_offer),
+    )
+    if answer is not None:
+        return answer
     figures = next((one for one in report.figures if one.currency == currency), None)
     series = [] if figures is None else [day for day in figures.series if day.day <= present]
     return page(

@@ -1,0 +1,258 @@
+"""One row per customer of an experiment: what they ordered since they were dealt their arm, and spent before.
+
+Sums of squares outgrow 64 bits, so no database adds them up: rows come one by one, and `domain.moments` adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from flask_encore.domain.charges import PAID, ChargeStatus
+from flask_encore.domain.moments import Customer
+from flask_encore.domain.offers import Outcome
+from flask_encore.store.customer_reports import LARGEST_AMOUNT
+from flask_encore.store.models import charges, decisions, history_lines, orders, refunds
+
+#: Rows fetched at a time; keeps memory flat while a million customers are read.
+_FETCH = 5_000
+
+_ELIGIBLE = [Outcome.OFFERED.value, Outcome.HELD_OUT.value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """Which decisions are looked at, and what their arm is."""
+
+    account: str
+    experiment_ref: str | None
+    since: datetime | None
+    until: datetime | None
+    holdout_bp: int | None
+    default_bp: int
+    currency: str | None
+
+    def arm(self, table: Any = decisions) -> sa.ColumnElement[Any]:
+        if self.experiment_ref is None:
+            return cast("sa.ColumnElement[Any]", table.c.arm)
+        return cast("sa.ColumnElement[Any]", table.c.exposures[self.experiment_ref].as_string())
+
+    def holds(self, table: Any = decisions) -> sa.ColumnElement[bool]:
+        told = [table.c.account == self.account, table.c.outcome.in_(_ELIGIBLE)]
+        if self.experiment_ref is not None:
+            told.append(self.arm(table).is_not(None))
+        if self.since is not None:
+            told.append(table.c.decided_at >= self.since)
+        if self.until is not None:
+            told.append(table.c.decided_at < self.until)
+        if self.holdout_bp is not None:
+            told.append(_share(self.default_bp, table) == self.holdout_bp)
+        if self.currency is not None:
+            told.append(table.c.currency == self.currency)
+        return sa.and_(*told)
+
+    def first_arm(self, one: Any) -> sa.ColumnElement[Any]:
+        """The arm a customer was dealt first; read for those alone who were dealt two."""
+
+        def of(alias: str, *whose: Callable[[Any], sa.ColumnElement[bool]]) -> sa.ScalarSelect[Any]:
+            table = decisions.alias(alias)
+            return (
+                sa.select(self.arm(table))
+                .where(self.holds(table), table.c.currency == one.currency, *(each(table) for each in whose))
+                .order_by(table.c.decided_at, table.c.id)
+                .limit(1)
+                .scalar_subquery()
+            )
+
+        customers_ = of("first_of_customer", lambda table: table.c.customer_ref == one.customer_ref)
+        guests = of(
+            "first_of_guest",
+            lambda table: table.c.order_ref == one.guest_ref,
+            lambda table: table.c.customer_ref.is_(None),
+        )
+        return sa.case((one.customer_ref.is_(None), guests), else_=customers_)
+
+
+def _share(default_bp: int, table: Any = decisions) -> sa.ColumnElement[int]:
+    """Basis points held out when a decision was made; those that do not say were made under the configured share."""
+    return sa.func.coalesce(table.c.holdout_bp, sa.literal(default_bp, sa.Integer))
+
+
+def _kept(account: str) -> sa.CTE:
+    """By order and currency: what offers charged and nobody took back, and that an offer was charged at all."""
+    back = (
+        sa.select(refunds.c.charge_id, sa.func.sum(refunds.c.amount_minor).label("minor"))
+        .where(refunds.c.status == "succeeded")
+        .group_by(refunds.c.charge_id)
+        .subquery("back")
+    )
+    left = charges.c.amount_minor - sa.func.coalesce(back.c.minor, 0)
+    stays = sa.and_(charges.c.status == ChargeStatus.SUCCEEDED.value, left > 0)
+    return (
+        sa.select(
+            charges.c.order_ref,
+            charges.c.currency,
+            sa.cast(sa.func.sum(sa.case((stays, left), else_=0)), sa.BigInteger).label("minor"),
+        )
+        .select_from(charges.outerjoin(back, back.c.charge_id == charges.c.id))
+        .where(charges.c.account == account, charges.c.status.in_(sorted(PAID)))
+        .group_by(charges.c.order_ref, charges.c.currency)
+        .cte("kept")
+    )
+
+
+def _by_customer(scope: _Scope, kept: sa.CTE) -> sa.Subquery:
+    """A row per customer and currency; a guest order is a customer of its own. An order counts once."""
+    account, arm = scope.account, scope.arm()
+    by_order = (
+        sa.select(
+            decisions.c.order_ref,
+            decisions.c.currency,
+            sa.func.max(decisions.c.customer_ref).label("customer_ref"),
+            sa.func.min(arm).label("lowest"),
+            sa.func.max(arm).label("highest"),
+        )
+        .where(scope.holds())
+        .group_by(decisions.c.order_ref, decisions.c.currency)
+        .subquery("by_order")
+    )
+    one = by_order.c
+    paid_for = sa.and_(
+        orders.c.account == account,
+        orders.c.order_ref == one.order_ref,
+        orders.c.currency == one.currency,
+        # A slip and no price; it would be the whole variance.
+        orders.c.total_minor <= LARGEST_AMOUNT,
+    )
+    of_offers = sa.and_(kept.c.order_ref == one.order_ref, kept.c.currency == one.currency)
+    guest = sa.case((one.customer_ref.is_(None), one.order_ref)).label("guest_ref")
+    return (
+        sa.select(
+            one.currency,
+            one.customer_ref,
+            guest,
+            sa.func.count().label("orders"),
+            sa.cast(sa.func.sum(orders.c.total_minor + sa.func.coalesce(kept.c.minor, 0)), sa.BigInteger).label(
+                "value"
+            ),
+            sa.func.min(orders.c.placed_at).label("first_at"),
+            sa.cast(sa.func.sum(orders.c.total_minor), sa.BigInteger).label("totals"),
+            sa.func.max(sa.case((kept.c.order_ref.is_not(None), 1), else_=0)).label("bought"),
+            sa.func.min(one.lowest).label("lowest"),
+            sa.func.max(one.highest).label("highest"),
+        )
+        .select_from(by_order.join(orders, paid_for).outerjoin(kept, of_offers))
+        .group_by(sa.literal_column("1"), sa.literal_column("2"), sa.literal_column("3"))
+        .subquery("by_customer")
+    )
+
+
+def _handed_over(account: str, one: Any) -> sa.ScalarSelect[Any]:
+    """What the customer's recorded orders came to until their first eligible one, and with it."""
+    return (
+        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(orders.c.total_minor), 0), sa.BigInteger))
+        .where(
+            orders.c.account == account,
+            orders.c.customer_ref == one.customer_ref,
+            orders.c.currency == one.currency,
+            orders.c.placed_at <= one.first_at,
+            orders.c.total_minor <= LARGEST_AMOUNT,
+        )
+        .scalar_subquery()
+    )
+
+
+def _imported(account: str, one: Any) -> sa.ScalarSelect[Any]:
+    """The same of orders that are known by their lines alone; a line without a price or a time is passed over."""
+    line = history_lines.c
+    is_sane = line.unit_price_minor <= LARGEST_AMOUNT // sa.func.nullif(line.quantity, 0)
+    known = sa.exists().where(orders.c.account == account, orders.c.order_ref == line.order_ref)
+    seconds = sa.cast(sa.type_coerce(one.first_at, sa.BigInteger), sa.Double) / 1_000_000.0
+    return (
+        sa.select(
+            sa.cast(
+                sa.func.coalesce(sa.func.sum(sa.case((is_sane, line.quantity * line.unit_price_minor), else_=0)), 0),
+                sa.BigInteger,
+            )
+        )
+        .where(line.customer_ref == one.customer_ref, line.currency == one.currency, line.placed_at <= seconds, ~known)
+        .scalar_subquery()
+    )
+
+
+def customers(
+    connection: sa.Connection,
+    *,
+    account: str,
+    experiment_ref: str | None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    holdout_bp: int | None = None,
+    default_bp: int = 0,
+    currency: str | None = None,
+) -> Iterator[tuple[str, str, Customer]]:
+    """(arm or variant, currency, customer) of everybody with an eligible order in the scope, one by one.
+
+    A customer is a ``customer_ref``, else an order; one who paid in two currencies is one of each. Whoever was dealt
+    two arms, because weights or salts changed, is in the one they had first. ``before`` is what they had paid until
+    their first eligible order and with it, recorded or imported, refunds and offers left alone.
+
+    Args:
+        experiment_ref: An experiment, whose variants are the arms; ``None`` is the standing holdout.
+        since: Only decisions of then and later; *until*: only decisions before then.
+        holdout_bp: Only decisions made while so many basis points were held out.
+        default_bp: What decisions count as that do not say.
+    """
+    scope = _Scope(
+        account=account,
+        experiment_ref=experiment_ref,
+        since=since,
+        until=until,
+        holdout_bp=holdout_bp,
+        default_bp=default_bp,
+        currency=currency,
+    )
+    one = _by_customer(scope, _kept(account)).c
+    is_guest = one.customer_ref.is_(None)
+    statement = sa.select(
+        sa.case((one.lowest == one.highest, one.lowest), else_=scope.first_arm(one)).label("arm"),
+        one.currency,
+        one.orders,
+        one.value,
+        sa.case((is_guest, one.totals), else_=_handed_over(account, one) + _imported(account, one)).label("before"),
+        one.bought,
+    )
+    for row in connection.execution_options(yield_per=_FETCH).execute(statement):
+        yield (
+            row.arm,
+            row.currency,
+            Customer(orders=int(row.orders), value=int(row.value), before=int(row.before), bought=bool(row.bought)),
+        )
+
+
+def share_in_force(connection: sa.Connection, *, account: str, default_bp: int) -> Mapping[str, Any] | None:
+    """holdout_bp of the newest decision under which anybody was held out, and since, when it was first in force.
+
+    ``None`` when nobody ever was.
+    """
+    share = _share(default_bp)
+    newest = (
+        sa.select(share.label("holdout_bp"))
+        .where(decisions.c.account == account, decisions.c.outcome.in_(_ELIGIBLE), share > 0)
+        .order_by(decisions.c.decided_at.desc())
+        .limit(1)
+        .cte("newest")
+    )
+    first = (
+        sa.select(decisions.c.decided_at)
+        .where(decisions.c.account == account, decisions.c.outcome.in_(_ELIGIBLE), share == newest.c.holdout_bp)
+        .order_by(decisions.c.decided_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = connection.execute(sa.select(newest.c.holdout_bp, first.label("since"))).mappings().first()
+    return None if row is None else dict(row)
