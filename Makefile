@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?=
 DATA ?=
 RESET ?=
+PAST ?=
 ARGS ?=
 
 BIN := .venv/bin
@@ -31,8 +32,8 @@ help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F '|' '{printf "%-26s%s\n", $$1, $$2}'
 
-demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080; RESET=1 to stock anew; DATA=orders.csv.gz for your own order history)
-	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)") $(if $(RESET),--reset)
+demo: .venv/.runs ## serve the demo shop on 127.0.0.1 (PORT=8080; RESET=1 to stock anew; PAST=0 without simulated shoppers; DATA=orders.csv.gz for your own order history)
+	@$(BIN)/python -m flask_encore.demo $(if $(PORT),--port "$(PORT)") $(if $(DATA),--data "$(DATA)") $(if $(RESET),--reset) $(if $(filter 0,$(PAST)),--no-past)
 
 test: .venv/.develops ## run every test (ARGS="tests/unit -k money" for some)
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),-n auto --maxprocesses 4)

@@ -19,6 +19,7 @@ def test_the_command_opens_the_shop_says_where_and_closes_cleanly(tmp_path: Path
         taken.listen()
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "flask_encore.demo", "--port", str(port), "--instance", str(tmp_path / "shop")]
+        command += ["--no-past"]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("STRIPE_")}
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ

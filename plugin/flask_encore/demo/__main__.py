@@ -21,12 +21,14 @@ import click
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from flask_encore.demo import catalogue, till
-from flask_encore.demo.app import create_app
+from flask_encore.demo import catalogue, past, till
+from flask_encore.demo.app import HOLDOUT_PERCENT, create_app
+from flask_encore.demo.books import Books
 from flask_encore.demo.checkout import CheckoutUnavailable, StripeAccess
 from flask_encore.demo.shop import Shop, shop
 from flask_encore.demo.stock import ensure_stocked
 from flask_encore.domain.errors import EncoreError
+from flask_encore.domain.money import Money
 from flask_encore.services.runtime import utc_now
 from flask_encore.testing import StripeSimulator
 
@@ -39,12 +41,21 @@ PORTS_TRIED = 20
 SAMPLE = ("Ceremonial Matcha, 30 g", "Lemon Thins")
 
 #: What a shop leaves in its instance folder, and ``--reset`` takes away.
-LEFT_BEHIND = ("shop.sqlite3", "encore.sqlite3", "session-key", "stripe-simulator.json", "encore-models", "lock")
+SHOP_FILE, SIMULATOR_FILE = "shop.sqlite3", "stripe-simulator.json"
+LEFT_BEHIND = (SHOP_FILE, "encore.sqlite3", "session-key", SIMULATOR_FILE, "encore-models", "lock")
 
 #: Steps of a progress bar; finer than any terminal.
 STEPS = 1_000
 
 WEBHOOK_SECRET = "whsec_demo_shop_on_this_computer_only"
+
+#: Noted while the past is lived through.
+BEGUN = "begun"
+
+#: Stocking asks Stripe for nothing.
+NO_STRIPE = StripeAccess(
+    secret_key="sk_test_not_asked", publishable_key="pk_test_not_asked", api_base="http://127.0.0.1:9"
+)
 
 
 class Closed(Exception):
@@ -75,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1; the next free one if taken (5000)")
     parser.add_argument("--instance", type=Path, metavar="DIR", help="where the shop keeps its files (instance/demo-…)")
     parser.add_argument("--reset", action="store_true", help="forget everything and stock anew")
+    parser.add_argument("--no-past", action="store_true", help=f"open without {past.DAYS} days of simulated shoppers")
     return parser
 
 
@@ -88,9 +100,12 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
     stack.enter_context(_alone(instance))
     if options.reset:
         reset(instance)
+    zone = local_zone(environ)
+    # What a past is paid with is the simulated Stripe, and its shoppers buy what the generated shop sells.
+    _prepare(instance, zone=zone, data=data, with_past=access is None and data is None and not options.no_past)
     simulator = None
     if access is None:
-        simulator = stack.enter_context(StripeSimulator(state_file=instance / "stripe-simulator.json"))
+        simulator = stack.enter_context(StripeSimulator(state_file=instance / SIMULATOR_FILE))
         access = StripeAccess(
             secret_key=simulator.secret_key,
             publishable_key=simulator.publishable_key,
@@ -98,7 +113,8 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
             js_url=simulator.stripe_js_url,
             webhook_secrets=(WEBHOOK_SECRET,),
         )
-    app = _stocked(instance, access, zone=local_zone(environ), data=data)
+    # A running app notices a new model within a second; one opened after the training has it at once.
+    app = create_app(instance=instance, stripe=access, config=_config(zone))
     server = _bind(app, options.port)
     stack.callback(server.server_close)
     if simulator is not None:
@@ -114,21 +130,43 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], stack: ExitS
     return 0
 
 
-def _stocked(instance: Path, access: StripeAccess, *, zone: str, data: Path | None) -> Flask:
-    """The shop with goods on its shelves and a model at hand."""
-    config = {"ENCORE_TIME_ZONE": zone}
+def _prepare(instance: Path, *, zone: str, data: Path | None, with_past: bool) -> None:
+    """Put goods on the shelves, train a model, and let shoppers come for some weeks before the shop opens."""
+    if _past_broke_off(instance):
+        click.echo("  The simulated past broke off; the shop is stocked anew.")
+        reset(instance)
     # An empty shop has no model yet; that is no news to whoever is about to train one.
     ranking = logging.getLogger("flask_encore.ranking")
     ranking.setLevel(logging.ERROR)
-    app = create_app(instance=instance, stripe=access, config=config)
+    app = create_app(instance=instance, stripe=NO_STRIPE, config=_config(zone))
     ranking.setLevel(logging.NOTSET)
+    now = utc_now()
     with app.app_context():
-        stocked = ensure_stocked(shop(), data=data, now=utc_now(), tell=lambda line: click.echo(f"  {line}"), bar=_bar)
-        if not stocked.fresh:
-            return app
-        shop().encore.runtime.db.dispose()
-    # A running app notices a new model within a second; one opened after the training has it at once.
-    return create_app(instance=instance, stripe=access, config=config)
+        stocked = ensure_stocked(shop(), data=data, now=now, tell=lambda line: click.echo(f"  {line}"), bar=_bar)
+        shop().encore.close()
+    if not stocked.fresh or not with_past:
+        return
+    books = Books(instance / SHOP_FILE)
+    books.note("past", BEGUN)
+    with _bar(f"Living through {past.DAYS} days of shoppers") as progress:
+        truth = past.live_through(
+            instance,
+            now=now,
+            config=_config(zone),
+            state_file=instance / SIMULATOR_FILE,
+            webhook_secret=WEBHOOK_SECRET,
+            progress=progress,
+        )
+    books.note("past", f"{Money(round(truth.uplift), catalogue.CURRENCY)} on each of {truth.orders:,} orders")
+
+
+def _past_broke_off(instance: Path) -> bool:
+    """Whether an earlier start ended in the middle of it; half a past is none, and cannot be gone on with."""
+    return (instance / SHOP_FILE).exists() and Books(instance / SHOP_FILE).meta("past") == BEGUN
+
+
+def _config(zone: str) -> dict[str, Any]:
+    return {"ENCORE_TIME_ZONE": zone}
 
 
 def stripe_access(environ: Mapping[str, str]) -> StripeAccess | None:
@@ -223,7 +261,9 @@ def _signboard(here: Shop, url: str, *, wanted: int, port: int) -> Iterator[str]
             "test mode",
             "stripe listen --forward-to " + url.removeprefix("http://") + "/encore/stripe/webhook",
         )
-    yield _line("Holdout", "0 %", "everybody sees the offer here; a real shop keeps 10 % to measure what it earns")
+    yield _line("Holdout", f"{HOLDOUT_PERCENT} %", "of simulated shoppers; whoever buys here by hand sees the offer")
+    if lived := here.books.meta("past"):
+        yield _line("Past", f"{past.DAYS} simulated days; their offers added {lived}")
     if port != wanted:
         yield _line("Port", str(port), f"{wanted} was taken")
     yield ""

@@ -21,6 +21,10 @@ from flask_encore.demo.words import LOCALES, RIGHT_TO_LEFT, day, money, word
 from flask_encore.domain.ports import Clock
 from flask_encore.services.runtime import utc_now
 
+#: Percent of the simulated shoppers: twice the default, so that both arms have the customers and the buyers an uplift
+#: needs with half the orders, and the shop opens within a minute.
+HOLDOUT_PERCENT = 20
+
 #: A basket posted by hand need not be larger than this, bytes.
 LARGEST_FORM = 64_000
 
@@ -48,9 +52,9 @@ def create_app(
         ENCORE_STRIPE_PUBLISHABLE_KEY=stripe.publishable_key,
         ENCORE_STRIPE_API_BASE=stripe.api_base,
         ENCORE_STRIPE_WEBHOOK_SECRETS=stripe.webhook_secrets,
-        # A stranger who tries the shop has to see the offer; a real shop keeps its holdout.
-        ENCORE_HOLDOUT_PERCENT=0,
-        # For the same reason: the computer it is tried on may be busy with other things.
+        # Whoever tries the shop by hand is never in it (`visit.treated`).
+        ENCORE_HOLDOUT_PERCENT=HOLDOUT_PERCENT,
+        # A stranger who tries the shop has to see the offer, on a computer that may be busy with other things.
         ENCORE_DECISION_BUDGET_MS=2_000,
     )
     if stripe.js_url:

@@ -157,6 +157,13 @@ class Books:
                 ],
             )
 
+    def restock(self, stock: Mapping[str, int | None]) -> None:
+        """A delivery came: SKU -> units on the shelf from now on, ``None`` where they are not counted."""
+        with self._open() as db:
+            db.executemany(
+                "UPDATE products SET stock = ? WHERE sku = ?", [(units, sku) for sku, units in stock.items()]
+            )
+
     # -- shelves -------------------------------------------------------------------------------------------------
 
     def categories(self) -> list[tuple[Category, int]]:

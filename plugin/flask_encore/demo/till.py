@@ -152,7 +152,8 @@ def make_sample(skus: list[str], *, now: datetime) -> str:
         OrderLine(sku=item.product.sku, title=item.name, quantity=1, unit_price=item.product.price)
         for item in shop().books.products_of(skus)
     ]
-    order_ref = shop().books.open_order(lines, customer_ref="sample-shopper", locale="en", now=now)
+    shopper = visit.treated(lambda: f"sample-{secrets.token_hex(4)}")
+    order_ref = shop().books.open_order(lines, customer_ref=shopper, locale="en", now=now)
     total = sum((line.unit_price for line in lines[1:]), lines[0].unit_price)
     intent = shop().checkout.pay_directly(order_ref, total)
     settle(order_ref, payment_intent_ref=intent, now=now)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import request, session
 
 from flask_encore.demo.shop import shop
 from flask_encore.demo.words import LOCALES, locale_of
+from flask_encore.domain.assignment import Arm, assign
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import OrderLine
+from flask_encore.services.offering import HOLDOUT_SALT
 
 #: A basket has to fit the session cookie (4 kB), and a shopper's kitchen.
 LARGEST_BASKET, LARGEST_QUANTITY = 30, 20
@@ -71,7 +73,20 @@ def total_of(lines: Sequence[OrderLine]) -> Money:
 
 def customer_ref() -> str:
     """The shop's key of this shopper, made at the first checkout."""
-    return str(session.setdefault("customer", f"web-{secrets.token_hex(8)}"))
+    if "customer" not in session:
+        session["customer"] = treated(lambda: f"web-{secrets.token_hex(8)}")
+    return str(session["customer"])
+
+
+def treated(draw: Callable[[], str]) -> str:
+    """A key of a shopper who is not held out: whoever tries the demo by hand has to see its offers.
+
+    A real shop must not do that; its figures would compare shoppers it chose with shoppers it did not.
+    """
+    percent = shop().encore.runtime.settings.holdout_percent
+    while assign(found := draw(), salt=HOLDOUT_SALT, holdout_percent=percent) is Arm.HOLDOUT:
+        pass
+    return found
 
 
 def remember(order_ref: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from flask_encore.testing.stripe_simulator.faults import Faults, matches
 from flask_encore.testing.stripe_simulator.idempotency import IdempotencyStore
 from flask_encore.testing.stripe_simulator.ledger import API_VERSION, Ledger
 from flask_encore.testing.stripe_simulator.server import Server
-from flask_encore.testing.stripe_simulator.state import StateFile
+from flask_encore.testing.stripe_simulator.state import StateFile, around
 from flask_encore.testing.stripe_simulator.webhooks import WebhookEndpoint, Webhooks
 from flask_encore.testing.stripe_simulator.world import World
 
@@ -159,6 +159,11 @@ class StripeSimulator:
     def wait_until_idle(self, *, timeout: float = 5.0) -> bool:
         """Block until no call runs, also none whose client gave up; False when `timeout` seconds passed first."""
         return self._api.wait_until_idle(timeout)
+
+    def save_to(self, path: Path, *, intents: Collection[str]) -> None:
+        """Write a state file for a later simulator that knows these PaymentIntents and what belongs to them."""
+        with self._world.ledger.lock:
+            StateFile(path, ledger=around(self._world.ledger, intents), idempotency=IdempotencyStore()).save()
 
     def forget_requests(self) -> None:
         """Empty the record of calls."""

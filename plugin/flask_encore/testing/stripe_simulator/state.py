@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,24 @@ class StateFile:
             for key, entry in entries.items()
         }
         return ",".join(f"{_json(key)}:{text}" for key, (_, text) in self._answers.items())
+
+
+def around(ledger: Ledger, intents: Collection[str]) -> Ledger:
+    """A ledger of those PaymentIntents and of what belongs to them: charges, refunds, disputes, customers and cards."""
+    smaller = Ledger(clock=lambda: 0.0, account=ledger.account)
+    wanted = set(intents)
+    # What names a wanted object is wanted too: a charge its intent, a refund its charge, a balance entry any of them.
+    for kind in ("payment_intent", "charge", "refund", "dispute", "balance_transaction"):
+        for row in ledger.tables[kind].values():
+            if row["id"] in wanted or wanted & {row.get("payment_intent"), row.get("charge"), row.get("source")}:
+                smaller.tables[kind][row["id"]] = row
+                wanted.add(row["id"])
+    for row in smaller.tables["payment_intent"].values():
+        wanted |= {row["customer"], row["payment_method"]}
+    for kind in ("customer", "payment_method"):
+        smaller.tables[kind] = {key: row for key, row in ledger.tables[kind].items() if key in wanted}
+    smaller.vault = {key: known for key, known in ledger.vault.items() if key in wanted}
+    return smaller
 
 
 def _json(value: Any) -> str:
