@@ -200,7 +200,7 @@ def test_the_keyboard_opens_leaves_and_uses_the_dialog(served: Served, page: Pag
     expect(page.get_by_role("status")).to_contain_text("Refunded")
 
 
-def test_a_period_and_a_search_are_plain_addresses(served: Served, open_page: OpenPage) -> None:
+def test_periods_and_typed_days_are_plain_addresses(served: Served, open_page: OpenPage) -> None:
     served.sell()
     served.shop.clock.advance(days=8)
     page = open_page(java_script_enabled=False)
@@ -209,11 +209,12 @@ def test_a_period_and_a_search_are_plain_addresses(served: Served, open_page: Op
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "page")
     expect(page.get_by_role("heading", name="Nothing in this period")).to_be_visible()
 
-    page.get_by_role("searchbox", name="Order").fill("1042")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Decisions about order 1042")).to_be_visible()
-    expect(page.get_by_role("rowheader", name="1042")).to_be_visible()
-    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "page")
+    page.get_by_text("From, to").click()
+    page.get_by_label("From", exact=True).fill("2026-03-02")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="British Pound")).to_be_visible()
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-03-02")
+    assert page.url == f"{served.dashboard}?from=2026-03-02&to="
 
 
 def test_on_paper_there_are_figures_and_no_buttons(served: Served, page: Page) -> None:
