@@ -63,6 +63,9 @@ ACTIONS = {
     Action.SWITCH: "Turned",
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
+    Action.RELEASE: "Ended the time to undo of",
+    Action.RECHECK: "Compared with Stripe again",
+    Action.REVIEW: "Settled by hand",
     Action.REVOKE: "Revoked",
     Action.SETTINGS: "Changed",
 }

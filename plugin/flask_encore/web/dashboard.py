@@ -20,8 +20,11 @@ from flask_encore.web import (
     patterns_page,
     recommender_page,
     refund_page,
+    settings_page,
     switches_page,
     today_page,
+    tokens_page,
+    webhooks_page,
 )
 from flask_encore.web.dashboard_frame import NAME, guard, headers
 
@@ -41,6 +44,9 @@ def create_blueprint() -> Blueprint:
         customers_page,
         history_page,
         switches_page,
+        settings_page,
+        tokens_page,
+        webhooks_page,
         recommender_page,
         pair_page,
         patterns_page,
