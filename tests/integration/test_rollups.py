@@ -130,7 +130,9 @@ class History:
                 connection.execute(
                     sa.update(decisions)
                     .where(decisions.c.id == dice.choice(sorted(ids)))
-                    .values(reason="no_campaign", decided_at=START - timedelta(days=dice.randint(0, 30)), counted_at=None)
+                    .values(
+                        reason="no_campaign", decided_at=START - timedelta(days=dice.randint(0, 30)), counted_at=None
+                    )
                 )
 
     def count(self, dice: Random) -> None:

@@ -21,7 +21,7 @@ from flask_encore.domain.movements import Back, Moved, movements_of
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.domain.restatement import Cause, Movement
 from flask_encore.domain.timeline import changes
-from flask_encore.services.runtime import Runtime, logger
+from flask_encore.services.runtime import Runtime
 from flask_encore.store import reports, rollups
 
 #: Days counted in one round of the worker: a day is one short transaction, and the next round comes in seconds.
@@ -204,16 +204,6 @@ def group_of(row: Any) -> Group:
         profit_of=row.profit_of,
         profit_minor=row.profit_minor,
     )
-
-
-def work(rt: Runtime) -> None:
-    """What one round of the worker does for the reports: count some days. Pages are right without it, and slower."""
-    try:
-        refresh(rt)
-    except Exception:
-        # Whoever waits for money or mail must not wait for a report.
-        rt.counts.add("reports_failed")
-        logger.exception("the reports' days could not be counted")
 
 
 def refresh(rt: Runtime, *, days: int = BATCH) -> int:

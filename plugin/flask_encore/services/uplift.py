@@ -49,7 +49,7 @@ class Uplift:
         worth_minor: The smallest uplift per order worth knowing of, minor units.
         more_orders: About how many more orders it takes to know of that; ``None`` when nothing so far can tell.
         as_of: When it was counted.
-        is_counted: False while a shop too large for a page waits for the worker to count it; nothing is here then.
+        counted: False while a shop too large for a page waits for the worker to count it; nothing is here then.
     """
 
     currency: str
@@ -63,7 +63,7 @@ class Uplift:
     worth_minor: int
     more_orders: int | None
     as_of: datetime
-    is_counted: bool = True
+    counted: bool = True
 
 
 #: By currency, the sums of each arm.
@@ -323,7 +323,7 @@ def nobody_held_out(currency: str, *, as_of: datetime, is_counted: bool = True) 
         worth_minor=1,
         more_orders=None,
         as_of=as_of,
-        is_counted=is_counted,
+        counted=is_counted,
     )
 
 
