@@ -25,6 +25,24 @@ class Campaigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TookPart:
+    """An experiment that a decision hung on.
+
+    Attributes:
+        variant: Its name, or ``holdout``.
+        campaign: The one it is about; ``None`` where the model varies.
+        applied: False where the variant's change could not be made, and things were left as they are.
+        is_logged: Whether it counts: in shadow mode nobody was shown anything.
+    """
+
+    experiment_ref: str
+    variant: str
+    campaign: str | None
+    applied: bool
+    is_logged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
     """One decision.
 
@@ -56,6 +74,7 @@ class Explained:
     is_reproduced: bool | None
     is_purged: bool
     charge_status: str
+    experiments: tuple[TookPart, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in JSON values."""
@@ -81,6 +100,16 @@ class Explained:
             "is_reproduced": self.is_reproduced,
             "is_purged": self.is_purged,
             "charge_status": self.charge_status,
+            "experiments": [
+                {
+                    "ref": one.experiment_ref,
+                    "variant": one.variant,
+                    "campaign": one.campaign,
+                    "applied": one.applied,
+                    "is_logged": one.is_logged,
+                }
+                for one in self.experiments
+            ],
         }
 
 
@@ -90,10 +119,11 @@ def explain(rt: Runtime, order_ref: str) -> Sequence[Explained] | None:
         read = decisions.page(connection, order_ref, account=rt.account, placement="")
     if read is None:
         return None
-    return [_explained(row, charge.status if charge else "") for row, charge in read.steps]
+    return [explained(row, charge.status if charge else "") for row, charge in read.steps]
 
 
-def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+def explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+    """A row of ``encore_decisions`` as what it explains; *charge_status* is empty while nobody accepted."""
     trace: Mapping[str, Any] = row["trace"] or {}
     return Explained(
         id=row["id"],
@@ -117,6 +147,16 @@ def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
         is_reproduced=_is_reproduced(row),
         is_purged=is_purged(row["trace"]),
         charge_status=charge_status,
+        experiments=tuple(
+            TookPart(
+                experiment_ref=one["ref"],
+                variant=one["variant"],
+                campaign=one["campaign"],
+                applied=one["applied"],
+                is_logged=one["ref"] in (row["exposures"] or {}),
+            )
+            for one in trace.get("experiments", ())
+        ),
     )
 
 
