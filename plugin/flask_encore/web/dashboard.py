@@ -38,11 +38,13 @@ from flask_encore.web.dashboard_frame import (
     NAME,
     guard,
     headers,
+    may,
     needs,
     on_database,
     page,
 )
 from flask_encore.web.phrases import phrases_for
+from flask_encore.web.policies import Room
 
 #: The list's place on the page, and the value of ``only`` that leaves in it what needs somebody.
 LIST = "decisions"
@@ -53,7 +55,7 @@ _say = phrases_for("en")
 
 def create_blueprint() -> Blueprint:
     """The routes under ``/encore/dashboard`` and the dashboard's two assets."""
-    blueprint = Blueprint(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
+    blueprint = Room(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
     blueprint.before_request(guard)
     blueprint.after_request(headers)
     blueprint.get("/dashboard/")(overview)
@@ -129,7 +131,7 @@ def overview() -> Response:
 
 
 def _can_refund(rt: Runtime, entry: Entry) -> bool:
-    return entry.refundable and rt.gateway is not None
+    return may(Right.REFUND) and entry.refundable and rt.gateway is not None
 
 
 def _period() -> Period | None:

@@ -16,7 +16,7 @@ from flask_encore.services.reporting import Period
 from flask_encore.web import dashboard_words as words
 from flask_encore.web import order_words, report_tables
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import LONGEST_ACTOR, needs, on_database, page, see, url
+from flask_encore.web.dashboard_frame import LONGEST_ACTOR, may, needs, on_database, page, see, url
 from flask_encore.web.downloads import offered
 from flask_encore.web.phrases import phrases_for
 
@@ -117,7 +117,7 @@ def orders() -> Response:
         all_url=url("orders", period=period.value),
         newest_url=url("orders", **chosen),
         older_url=url("orders", **chosen, after=listed.older, _anchor=LIST),
-        can_refund=lambda entry: entry.refundable and app.runtime.gateway is not None,
+        can_refund=lambda entry: may(Right.REFUND) and entry.refundable and app.runtime.gateway is not None,
         refund_url=lambda entry: url("confirm_refund", charge_ref=entry.id),
     )
 
@@ -156,6 +156,9 @@ def order(order_ref: str | None = None) -> Response:
     entries = order_list.of_order(app.runtime, wanted)
     if entries is None:
         return _unknown(wanted)
+    answer = offered(report_tables.decisions(entries))
+    if answer is not None:
+        return answer
     notices = [
         words.refund_told(entry, _say.money(entry.amount))
         for entry in entries
@@ -168,7 +171,7 @@ def order(order_ref: str | None = None) -> Response:
         entries=entries,
         notices=notices,
         order_url=order_url,
-        can_refund=lambda entry: entry.refundable and app.runtime.gateway is not None,
+        can_refund=lambda entry: may(Right.REFUND) and entry.refundable and app.runtime.gateway is not None,
         refund_url=lambda entry: url("confirm_refund", charge_ref=entry.id),
     )
 

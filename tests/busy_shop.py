@@ -1,0 +1,64 @@
+"""A shop in which every page of the dashboard has something to show."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from conftest import START, Shop, ShopFactory
+from dashboard_campaigns import save
+
+from flask_encore.domain.orders import PaidOrder
+from flask_encore.store import history
+
+
+def busy(make_shop: ShopFactory) -> Shop:
+    """Orders with and without offers, sold and quarantined, customers who came back, campaigns in every status, a
+    trained recommender with a history."""
+    shop = make_shop(trained=True)
+    first = START - timedelta(days=160)
+    rows = [
+        (f"p{number}", sku, (first + timedelta(days=number)).timestamp(), f"c{number % 40}", 1, 900, "gbp")
+        for number in range(160)
+        for sku in ("pot", "mug")
+    ]
+    with shop.rt.db.write() as connection:
+        history.add(connection, rows)
+    with shop.app.app_context():
+        assert shop.encore.train().version
+        shop.clock.advance(hours=1)
+        assert shop.encore.train().version
+    for status in ("live", "paused", "draft"):
+        save(shop, ref=f"tea-{status}", name=f"Tea, {status}", status=status)
+    save(shop, ref="tea-ended", name="Tea, ended", status="live")
+    save(shop, ref="tea-ended", name="Tea, ended", status="ended", expected=1)
+    for order_ref in ("1042", "1043"):
+        shop.pay(order_ref)
+        assert shop.accept(shop.token(order_ref)) == "charged"
+    pay_without_card(shop)
+    shop.pay("1045")
+    shop.page("1045")
+    with shop.rt.db.write() as connection:
+        connection.execute(
+            sa.text("UPDATE encore_charges SET quarantine_reason = 'amount_mismatch' WHERE order_ref = '1043'")
+        )
+    return shop
+
+
+def pay_without_card(shop: Shop, order_ref: str = "1044") -> PaidOrder:
+    """An order that gets no offer."""
+    intent = shop.stripe.paid_intent(amount=3400, currency="gbp", setup_future_usage=None)
+    order = shop.pay(order_ref, intent=intent)
+    shop.page(order_ref)
+    return order
+
+
+def charge_ref(shop: Shop, order_ref: str = "1042") -> str:
+    """Encore's key of an order's charge."""
+    [found] = [row["id"] for row in shop.rows("charges") if row["order_ref"] == order_ref]
+    return str(found)
+
+
+def live_model(shop: Shop) -> str:
+    """A model that could be put live again."""
+    return next(model.version for model in shop.rt.trainer.models() if not model.live)
