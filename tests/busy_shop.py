@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
-from conftest import START, Shop, ShopFactory
+from conftest import START, Shop, ShopFactory, shops
 from dashboard_campaigns import save
 
 from flask_encore.domain.orders import PaidOrder
 from flask_encore.store import history
+from flask_encore.testing import FrozenClock, StripeSimulator
+
+
+@contextmanager
+def opened(folder: Path, migrated: Path) -> Iterator[Shop]:
+    """One for all tests of a module, which leave it as they found it."""
+    clock = FrozenClock(START)
+    stripe = StripeSimulator(clock=clock.timestamp)
+    stripe.start()
+    try:
+        with shops(stripe=stripe, clock=clock, folder=folder, migrated=migrated) as make:
+            yield busy(make)
+    finally:
+        stripe.stop()
 
 
 def busy(make_shop: ShopFactory) -> Shop:

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
-from busy_shop import busy
-from conftest import Shop, ShopFactory
+from busy_shop import opened
+from conftest import Shop
 from dashboard_pages import HOME, get, guarded
 from dashboard_routes import Page, crawled
 
@@ -25,11 +27,11 @@ NOT_KEPT = {
 }
 
 
-@pytest.fixture
-def walked(make_shop: ShopFactory) -> tuple[Shop, dict[str, Page]]:
-    shop = busy(make_shop)
-    guarded(shop, lambda: "anna")
-    return shop, crawled(shop.app.test_client(), HOME)
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[tuple[Shop, dict[str, Page]]]:
+    with opened(tmp_path_factory.mktemp("busy"), migrated) as shop:
+        guarded(shop, lambda: "anna")
+        yield shop, crawled(shop.app.test_client(), HOME)
 
 
 def without_download(pages: dict[str, Page]) -> list[str]:

@@ -5,12 +5,13 @@ All of it is generated from the URL map: a route that is added tomorrow is in th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from busy_shop import busy, charge_ref, live_model
+from busy_shop import charge_ref, live_model, opened
 from conftest import Shop, ShopFactory
 from dashboard_pages import HOME, guarded
 from dashboard_routes import Page, Route, crawled, of_dashboard, routes
@@ -37,9 +38,10 @@ ACTORS = {
 }
 
 
-@pytest.fixture
-def shop(make_shop: ShopFactory) -> Shop:
-    return busy(make_shop)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Shop]:
+    with opened(tmp_path_factory.mktemp("busy"), migrated) as made:
+        yield made
 
 
 def known(shop: Shop) -> dict[str, str]:
