@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import stripe as stripe_sdk
 from conftest import WEBHOOK_SECRET, Shop
 
+from flask_encore.domain.timeline import changes
 from flask_encore.services import accepting
 
 
@@ -118,6 +119,23 @@ def charge_row(shop: Shop, order_ref: str = "1042") -> dict[str, Any]:
     """The one charge row of an order."""
     (row,) = [row for row in shop.rows("charges") if row["order_ref"] == order_ref]
     return row
+
+
+def story(shop: Shop, order_ref: str = "1042") -> list[tuple[str, str, str]]:
+    """(status, source, detail) of every change of an order's charge, as its timeline tells them."""
+    return [
+        (change.status.value, change.source.value, change.detail)
+        for change in changes(charge_row(shop, order_ref)["timeline"])
+    ]
+
+
+def untold(shop: Shop) -> list[tuple[str, str]]:
+    """(order, status) of every charge whose timeline does not end with the status it has; there must be none."""
+    return [
+        (row["order_ref"], row["status"])
+        for row in shop.rows("charges")
+        if [change.status for change in changes(row["timeline"])][-1:] != [row["status"]]
+    ]
 
 
 def books(shop: Shop) -> dict[str, Any]:

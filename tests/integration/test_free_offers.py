@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from flask_encore import Money
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.errors import IllegalTransition
+from flask_encore.domain.timeline import Source
 from flask_encore.services import accepting, settling
 from flask_encore.store import charges, outbox, refunds
 
@@ -262,9 +263,12 @@ def test_a_charge_that_costs_something_cannot_take_the_free_way(
     assert charge is not None
 
     with pytest.raises(IllegalTransition, match=r"of 11\.61 GBP cannot succeed without a PaymentIntent"):
-        settling.settle_free(shop.rt, charge, source="test")
+        settling.settle_free(shop.rt, charge, source=Source.SWEEPER)
     # Nor with a forged amount: the guard compares it with the row's.
-    assert settling.settle_free(shop.rt, replace(charge, amount=Money(0, "gbp")), source="test").status == "claimed"
+    assert (
+        settling.settle_free(shop.rt, replace(charge, amount=Money(0, "gbp")), source=Source.SWEEPER).status
+        == "claimed"
+    )
 
     assert charge_row(shop) == row
     assert shop.rows("outbox") == []

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from campaigns import decisions
 from conftest import START, Shop, shops
 from hosts import SECTION
+from money import untold
 from offer_worlds import Shelves, World, world
 
 from flask_encore import Money, Quote
@@ -201,6 +202,7 @@ class Visit:
         for offer, snapshot in self.sold.items():
             assert rows[offer]["amount_minor"] == snapshot["total"]
             assert [line.as_json() for line in told[offer].lines] == snapshot["lines"]
+        assert untold(shop) == []
         self.nothing_more_than_allowed()
         self.stock_is_conserved()
 

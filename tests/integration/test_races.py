@@ -291,10 +291,10 @@ def _refund_as_the_hold_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Non
     shop.clock.advance(minutes=31)
     release = recovering._release_hold
 
-    def overtaken(rt: Any, charge: Any) -> Any:
+    def overtaken(rt: Any, charge: Any, **told: Any) -> Any:
         with shop.app.app_context():
             shop.encore.refund(charge_id, actor="anna")
-        return release(rt, charge)
+        return release(rt, charge, **told)
 
     monkeypatch.setattr(recovering, "_release_hold", overtaken)
     heal(shop)

@@ -28,6 +28,7 @@ from money import (
 )
 
 from flask_encore.domain.errors import GatewayRefused, GatewayUnknown
+from flask_encore.domain.timeline import Source
 from flask_encore.services import charging, recovering
 from flask_encore.store import catalog, charges
 from flask_encore.store.database import StoreError
@@ -153,7 +154,7 @@ def test_control_without_the_lease_two_sweepers_would_both_create(shop: Shop, mo
     charge_id = charge_row(shop)["id"]
 
     def look() -> None:
-        recovering.look(shop.rt, charge_id, source="sweeper", return_url="")
+        recovering.look(shop.rt, charge_id, source=Source.SWEEPER, return_url="")
 
     threads = [threading.Thread(target=look) for _ in range(2)]
     for thread in threads:
@@ -426,7 +427,7 @@ def test_the_stock_of_an_ended_charge_returns_once_however_often_it_is_looked_at
 
     for _ in range(3):
         shop.post(token, "leave")
-        recovering.look(shop.rt, charge_row(shop)["id"], source="sweeper", return_url="")
+        recovering.look(shop.rt, charge_row(shop)["id"], source=Source.SWEEPER, return_url="")
     heal(shop)
 
     assert released == ["once"]

@@ -32,6 +32,7 @@ from money import (
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import IntentStatus
+from flask_encore.domain.timeline import Source
 from flask_encore.services import charging
 from flask_encore.signals import charge_succeeded
 from flask_encore.store import charges, outbox
@@ -245,7 +246,9 @@ def test_a_quarantined_charge_is_not_moved_by_later_good_news(shop: Shop, monkey
     token = offered(shop)
     click(shop, token)
     with shop.rt.db.write() as connection:
-        charges.quarantine(connection, charge_row(shop)["id"], reason="amount_mismatch", now=shop.clock())
+        charges.quarantine(
+            connection, charge_row(shop)["id"], reason="amount_mismatch", now=shop.clock(), source=Source.WEBHOOK
+        )
 
     assert deliver(shop, _ours(shop))[0] == 200
     heal(shop)

@@ -149,7 +149,7 @@ def test_the_readme_shows_the_signboard_the_demo_prints() -> None:
     assert shown
     printed = inspect.getsource(demo)
     labels = re.findall(r"^([A-Z][a-z-]+(?: [a-z]+)?) {2,}\S", shown[1], re.MULTILINE)
-    assert labels == ["Shop", "Thank-you", "Dashboard", "Test card", "Stripe"]
+    assert labels == ["Shop", "Thank-you", "Dashboard", "Test card", "Stripe", "Holdout", "Past"]
     assert [label for label in labels if label not in printed] == []
     assert [said for said in re.findall(r"\((.+)\)$", shown[1], re.MULTILINE) if said not in printed] == []
 

@@ -263,7 +263,7 @@ def _signboard(here: Shop, url: str, *, wanted: int, port: int) -> Iterator[str]
         )
     yield _line("Holdout", f"{HOLDOUT_PERCENT} %", "of simulated shoppers; whoever buys here by hand sees the offer")
     if lived := here.books.meta("past"):
-        yield _line("Past", f"{past.DAYS} simulated days", f"their offers added {lived}; see what the dashboard finds")
+        yield _line("Past", f"{past.DAYS} simulated days; their offers added {lived}")
     if port != wanted:
         yield _line("Port", str(port), f"{wanted} was taken")
     yield ""

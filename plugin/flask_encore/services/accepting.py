@@ -13,6 +13,7 @@ from flask_encore.domain.agreements import Agreement, ChoiceGone, TextRefused
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.errors import GatewayError, IllegalTransition
 from flask_encore.domain.offers import OfferState
+from flask_encore.domain.timeline import Source
 from flask_encore.services import budgeting, charging, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
@@ -136,7 +137,7 @@ def accept(rt: Runtime, offer_id: str, *, return_url: str, choice: int = 0, text
         charge = _claim(rt, offer_id, token, snapshot)
         if charge is None:
             return None
-        return charging.drive(rt, charge, token=token, source="accept", resuming=False, return_url=return_url)
+        return charging.drive(rt, charge, token=token, source=Source.CLICK, resuming=False, return_url=return_url)
     except StoreError:
         if charge is None:
             raise
@@ -181,6 +182,7 @@ def _claim(rt: Runtime, offer_id: str, token: str, snapshot: Mapping[str, Any] |
                 consent_version=rt.consent_version,
                 lease_token=token,
                 lease_until=now + charging.LEASE,
+                source=Source.CLICK,
                 snapshot=snapshot,
             )
             if charge is None:
@@ -247,7 +249,7 @@ def leave(rt: Runtime, offered: Offered) -> Charge | None:
     if charge is None or charge.status not in {ChargeStatus.FAILED, ChargeStatus.ACTION_REQUIRED}:
         return charge
     try:
-        return charging.cancel(rt, charge, source="leave")
+        return charging.cancel(rt, charge, source=Source.SHOPPER)
     except GatewayError as error:
         logger.warning("charge %s could not be cancelled now (%s)", charge.id, type(error).__name__)
         return charge

@@ -14,8 +14,9 @@ from datetime import timedelta
 
 from flask_encore.domain.agreements import Agreement
 from flask_encore.domain.charges import Charge, ChargeStatus, sources
-from flask_encore.domain.errors import GatewayError, GatewayRefused, GatewayUnknown
+from flask_encore.domain.errors import GatewayBusy, GatewayError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.ports import CHARGE_KEY, Gateway, IntentRequest, IntentSnapshot, IntentStatus
+from flask_encore.domain.timeline import Source
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.services.settling import cancel_unborn, disagreement, outcome_of, settle, settle_free
 from flask_encore.store import charges
@@ -34,6 +35,14 @@ MAX_ATTEMPTS = 5
 
 #: After a click without an answer.
 ASK_SOON = timedelta(seconds=5)
+
+
+#: What a timeline says of a call that ended without an outcome.
+_SILENCE: dict[type[GatewayError], str] = {
+    GatewayUnknown: "no answer from Stripe",
+    GatewayBusy: "Stripe was too busy",
+    GatewayRefused: "refused by Stripe",
+}
 
 
 class _Overtaken(Exception):
@@ -66,7 +75,7 @@ def request_of(charge: Charge) -> IntentRequest:
     )
 
 
-def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: bool, return_url: str) -> Charge:
+def drive(rt: Runtime, charge: Charge, *, token: str, source: Source, resuming: bool, return_url: str) -> Charge:
     """Take a leased charge as far as it goes without the shopper, and give the lease back.
 
     Args:
@@ -80,11 +89,11 @@ def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: boo
     assert gateway is not None
     try:
         if charge.payment_intent_ref is None:
-            charge, intent = _begin(rt, gateway, charge, resuming=resuming)
+            charge, intent = _begin(rt, gateway, charge, source=source, resuming=resuming)
         else:
             intent = gateway.intent(charge.payment_intent_ref)
             if intent.status is IntentStatus.REQUIRES_CONFIRMATION:
-                charge = _open_attempt(rt, charge)
+                charge = _open_attempt(rt, charge, source=source)
         agreed = not disagreement(charge, intent, livemode=gateway.livemode)
         if agreed and intent.status is IntentStatus.REQUIRES_CONFIRMATION:
             # What is not what was accepted is never confirmed; settle quarantines it.
@@ -95,25 +104,25 @@ def drive(rt: Runtime, charge: Charge, *, token: str, source: str, resuming: boo
     except GatewayError as error:
         logger.warning("charge %s: %s by Stripe", charge.id, type(error).__name__)
         if isinstance(error, GatewayRefused) and charge.payment_intent_ref is None:
-            return cancel_unborn(rt, charge, failure_code=error.code)
-        return _unknown(rt, charge, token=None if resuming else token)
+            return cancel_unborn(rt, charge, failure_code=error.code, source=source)
+        return _unknown(rt, charge, token=None if resuming else token, source=source, error=error)
 
 
-def cancel(rt: Runtime, charge: Charge, *, source: str) -> Charge:
+def cancel(rt: Runtime, charge: Charge, *, source: Source) -> Charge:
     """Give up on a charge whose money has not moved. If it moved meanwhile, Stripe says so and that is settled.
 
     Raises:
         GatewayError: If Stripe did not answer; nothing is decided then, the sweeper comes back to it.
     """
     if charge.is_free:
-        return cancel_unborn(rt, charge, failure_code="abandoned")
+        return cancel_unborn(rt, charge, failure_code="abandoned", source=source)
     assert rt.gateway is not None
     if charge.payment_intent_ref is None:
         found = _existing(rt.gateway, charge)
         if found is None:
-            return cancel_unborn(rt, charge, failure_code="abandoned")
+            return cancel_unborn(rt, charge, failure_code="abandoned", source=source)
         try:
-            charge = _commit(rt, charge, found, confirming=False)
+            charge = _commit(rt, charge, found, confirming=False, source=source)
         except _Overtaken as overtaken:
             charge = overtaken.charge
     assert charge.payment_intent_ref is not None
@@ -142,7 +151,9 @@ def cancel_orphans(rt: Runtime, charge: Charge) -> int:
     return len(orphans)
 
 
-def _begin(rt: Runtime, gateway: Gateway, charge: Charge, *, resuming: bool) -> tuple[Charge, IntentSnapshot]:
+def _begin(
+    rt: Runtime, gateway: Gateway, charge: Charge, *, source: Source, resuming: bool
+) -> tuple[Charge, IntentSnapshot]:
     """An unconfirmed PaymentIntent, its id committed and the first attempt opened in the same write."""
     intent = _existing(gateway, charge) if resuming else None
     if intent is None:
@@ -155,12 +166,14 @@ def _begin(rt: Runtime, gateway: Gateway, charge: Charge, *, resuming: bool) -> 
                 with rt.db.write() as connection:
                     charges.begin_epoch(connection, charge, now=rt.clock())
             raise
-    return _commit(rt, charge, intent, confirming=True), intent
+    return _commit(rt, charge, intent, confirming=True, source=source), intent
 
 
-def _commit(rt: Runtime, charge: Charge, intent: IntentSnapshot, *, confirming: bool) -> Charge:
+def _commit(rt: Runtime, charge: Charge, intent: IntentSnapshot, *, confirming: bool, source: Source) -> Charge:
     with rt.db.write() as connection:
-        committed = charges.commit_intent(connection, charge.id, intent.ref, confirming=confirming, now=rt.clock())
+        committed = charges.commit_intent(
+            connection, charge.id, intent.ref, confirming=confirming, now=rt.clock(), source=source
+        )
         current = committed or charges.find(connection, charge.id)
     assert current is not None
     if committed is None:
@@ -168,7 +181,7 @@ def _commit(rt: Runtime, charge: Charge, intent: IntentSnapshot, *, confirming: 
     return current
 
 
-def _open_attempt(rt: Runtime, charge: Charge) -> Charge:
+def _open_attempt(rt: Runtime, charge: Charge, *, source: Source) -> Charge:
     with rt.db.write() as connection:
         opened = charges.move(
             connection,
@@ -176,6 +189,8 @@ def _open_attempt(rt: Runtime, charge: Charge) -> Charge:
             to=ChargeStatus.CONFIRMING,
             sources=sources(ChargeStatus.CONFIRMING) | {ChargeStatus.CONFIRMING},
             now=rt.clock(),
+            source=source,
+            detail="another attempt",
             new_attempt=True,
         )
         current = opened or charges.find(connection, charge.id)
@@ -224,7 +239,7 @@ def _existing(gateway: Gateway, charge: Charge) -> IntentSnapshot | None:
     return min(alive, key=lambda intent: (order.get(intent.status, 2), intent.created, intent.ref), default=None)
 
 
-def _unknown(rt: Runtime, charge: Charge, *, token: str | None) -> Charge:
+def _unknown(rt: Runtime, charge: Charge, *, token: str | None, source: Source, error: GatewayError) -> Charge:
     """Write that nobody knows, and let recovering ask soon.
 
     Args:
@@ -233,7 +248,13 @@ def _unknown(rt: Runtime, charge: Charge, *, token: str | None) -> Charge:
     now = rt.clock()
     with rt.db.write() as connection:
         marked = charges.move(
-            connection, charge, to=ChargeStatus.UNKNOWN, sources=sources(ChargeStatus.UNKNOWN), now=now
+            connection,
+            charge,
+            to=ChargeStatus.UNKNOWN,
+            sources=sources(ChargeStatus.UNKNOWN),
+            now=now,
+            source=source,
+            detail=_SILENCE.get(type(error), ""),
         )
         if token is not None:
             charges.postpone(connection, charge.id, token=token, next_run_at=now + ASK_SOON, now=now)

@@ -42,7 +42,7 @@ def snapshot_of(
     words = _in_language(campaign.wording, locale) or Wording()
     text = kind.text if isinstance(kind, Service) else None
     return {
-        **choices[0].as_json(),
+        **_frozen(choices[0]),
         "kind": kind.kind,
         "discount_percent": 0 if isinstance(kind, BuyGet | Bundle) else kind.discount.percent,
         "choose": alternative.choose,
@@ -70,11 +70,16 @@ def snapshot_of(
     }
 
 
+def _frozen(choice: Choice) -> dict[str, Any]:
+    """A choice, with what its goods cost the shop today: for its reports, and told to no shopper."""
+    return choice.as_json() | {"cost": None if choice.cost is None else choice.cost.minor_units}
+
+
 def _told(alternative: Alternative, choices: Sequence[Choice]) -> list[dict[str, Any]]:
     if len(choices) < 2:
         return []
     return [
-        choice.as_json() | ({"sold_out": True} if place in alternative.sold_out else {})
+        _frozen(choice) | ({"sold_out": True} if place in alternative.sold_out else {})
         for place, choice in enumerate(choices)
     ]
 

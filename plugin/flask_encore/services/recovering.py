@@ -15,6 +15,7 @@ from flask_encore.domain.errors import GatewayError, GatewayRefused
 from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentStatus, RefundStatus
+from flask_encore.domain.timeline import Source
 from flask_encore.services import charging, delivering, recording, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
@@ -55,7 +56,7 @@ def sweep(rt: Runtime, *, return_url: str = "") -> Swept:
             due = charges.due(connection, account=rt.account, now=rt.clock(), limit=BATCH)
         for charge_id in due:
             try:
-                seen += look(rt, charge_id, source="sweeper", return_url=return_url) is not None
+                seen += look(rt, charge_id, source=Source.SWEEPER, return_url=return_url) is not None
             except Exception:
                 # One bad row keeps its lease for a while; the others, and the messages, must not wait for it.
                 rt.counts.add("look_failed")
@@ -72,10 +73,10 @@ def refresh(rt: Runtime, offered: Offered, *, return_url: str) -> Charge | None:
     charge = offered.charge
     if charge is None or rt.gateway is None:
         return charge
-    return look(rt, charge.id, source="poll", return_url=return_url) or charge
+    return look(rt, charge.id, source=Source.POLL, return_url=return_url) or charge
 
 
-def look(rt: Runtime, charge_id: str, *, source: str, return_url: str) -> Charge | None:
+def look(rt: Runtime, charge_id: str, *, source: Source, return_url: str) -> Charge | None:
     """Take one charge and carry it as far as it goes now. ``None``: another worker has it."""
     now, token = rt.clock(), uuid.uuid4().hex
     with rt.db.write() as connection:
@@ -92,7 +93,7 @@ def look(rt: Runtime, charge_id: str, *, source: str, return_url: str) -> Charge
         current = charge
         if isinstance(error, GatewayRefused) and now - charge.accepted_at > RECOVER_FOR:
             # It will be refused tomorrow as well (another key, an object that is gone): somebody has to look.
-            current = quarantine(rt, charge, reason=f"refused_{error.code}"[:80])
+            current = quarantine(rt, charge, reason=f"refused_{error.code}"[:80], source=source)
     with rt.db.write() as connection:
         # Whoever settled it gave the lease back and said when to look again; then this changes nothing.
         charges.postpone(connection, charge_id, token=token, next_run_at=next_run_at, now=now)
@@ -110,7 +111,7 @@ def _next_look(charge: Charge, backoff: datetime | None) -> datetime | None:
     return backoff
 
 
-def _one(rt: Runtime, charge: Charge, *, token: str, source: str, return_url: str) -> Charge:
+def _one(rt: Runtime, charge: Charge, *, token: str, source: Source, return_url: str) -> Charge:
     assert rt.gateway is not None
     now = rt.clock()
     match charge.status:
@@ -124,19 +125,19 @@ def _one(rt: Runtime, charge: Charge, *, token: str, source: str, return_url: st
             assert charge.payment_intent_ref is not None
             return settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source=source)
         case ChargeStatus.SUCCEEDED if charge.hold_released_at is None:
-            return _release_hold(rt, charge)
+            return _release_hold(rt, charge, source=source)
         case ChargeStatus.REFUNDING:
-            return refunding.resume(rt, charge)
+            return refunding.resume(rt, charge, source=source)
     if charge.epoch:
         charging.cancel_orphans(rt, charge)
     return charge
 
 
-def _release_hold(rt: Runtime, charge: Charge) -> Charge:
+def _release_hold(rt: Runtime, charge: Charge, *, source: Source) -> Charge:
     """The time to undo is over: tell the merchant to fulfil, once. Undo is refused from this commit on."""
     now = rt.clock()
     with rt.db.write() as connection:
-        released = charges.release_hold(connection, charge, next_run_at=last_look(charge, now), now=now)
+        released = charges.release_hold(connection, charge, next_run_at=last_look(charge, now), now=now, source=source)
         if released is not None:
             told = ChargeEvent.of(EventKind.HOLD_RELEASED, released, at=now)
             outbox.add(connection, told, released, now=now)
@@ -168,12 +169,12 @@ def receive(rt: Runtime, event: GatewayEvent) -> str:
         if event.type.startswith(("charge.refund", "refund.")):
             assert charge.payment_intent_ref is not None
             told = rt.gateway.refunds_of(charge.payment_intent_ref)
-            refunding.settle_refunds(rt, charge, told, event=event)
+            refunding.settle_refunds(rt, charge, told, source=Source.WEBHOOK, event=event)
         elif event.type.startswith("charge.dispute."):
             refunding.settle_dispute(rt, charge, event=event)
         elif event.type.startswith("payment_intent."):
             assert charge.payment_intent_ref is not None
-            settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source="webhook", event=event)
+            settle(rt, charge, rt.gateway.intent(charge.payment_intent_ref), source=Source.WEBHOOK, event=event)
         else:
             return _note(rt, event)
     except AlreadySeen:
@@ -199,7 +200,8 @@ def _stray(rt: Runtime, event: GatewayEvent) -> str:
     if intent.status is not IntentStatus.SUCCEEDED or intent.metadata.get(CHARGE_KEY) != charge.id:
         return _note(rt, event)
     try:
-        quarantine(rt, charge, reason="paid_twice" if charge.status in PAID else "paid_beside_the_charge", event=event)
+        reason = "paid_twice" if charge.status in PAID else "paid_beside_the_charge"
+        quarantine(rt, charge, reason=reason, source=Source.WEBHOOK, event=event)
     except AlreadySeen:
         return "duplicate"
     return "applied"

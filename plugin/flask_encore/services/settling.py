@@ -11,6 +11,7 @@ from flask_encore.domain.charges import Charge, ChargeStatus, Verdict, judge, so
 from flask_encore.domain.errors import GatewayError, IllegalTransition
 from flask_encore.domain.events import EVENT_OF, ChargeEvent, EventKind
 from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentSnapshot, IntentStatus
+from flask_encore.domain.timeline import Source
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import catalog, charges, events, outbox
 
@@ -55,14 +56,14 @@ def disagreement(charge: Charge, intent: IntentSnapshot, *, livemode: bool) -> s
 
 
 def settle(
-    rt: Runtime, charge: Charge, intent: IntentSnapshot, *, source: str, event: GatewayEvent | None = None
+    rt: Runtime, charge: Charge, intent: IntentSnapshot, *, source: Source, event: GatewayEvent | None = None
 ) -> Charge:
     """Write what *intent* says about *charge*, and answer the charge as it stands afterwards.
 
     Idempotent and monotonic: the same news twice, or older news after newer, changes nothing.
 
     Args:
-        source: Who brought the news, for the log: ``accept``, ``webhook``, ``sweeper``, ``poll`` or ``merchant``.
+        source: Who brought the news, for the charge's timeline and the log.
         event: The webhook that brought it; its row is written in the same transaction.
 
     Raises:
@@ -72,7 +73,7 @@ def settle(
     assert rt.gateway is not None
     problem = disagreement(charge, intent, livemode=rt.gateway.livemode)
     if problem:
-        return quarantine(rt, charge, reason=problem, event=event)
+        return quarantine(rt, charge, reason=problem, source=source, event=event)
     status = outcome_of(charge, intent)
     card = _card(rt, charge, intent, status)
     allowed = sources(status)
@@ -83,15 +84,18 @@ def settle(
     with rt.db.write() as connection:
         moved = None
         if status is not ChargeStatus.INTENT:
+            values = _columns(rt, charge, status, intent, now)
             moved = charges.move(
                 connection,
                 charge,
                 to=status,
                 sources=allowed,
                 now=now,
+                source=source,
+                detail=words(values["failure_code"], event),
                 card_brand=card[0],
                 card_last4=card[1],
-                **_columns(rt, charge, status, intent, now),
+                **values,
             )
         if moved is not None:
             if status is ChargeStatus.CANCELED:
@@ -100,7 +104,7 @@ def settle(
         current = moved or charges.find(connection, charge.id)
         assert current is not None
         if moved is None and judge(current.status, status) is Verdict.DOUBLE_PAYMENT:
-            moved, told = _alarm(connection, current, reason="paid_after_cancel", now=now)
+            moved, told = _alarm(connection, current, reason="paid_after_cancel", now=now, source=source, event=event)
         record_event(connection, rt, event, now, effect="applied" if moved else "duplicate")
     if moved is None and judge(current.status, status) is Verdict.ILLEGAL:
         rt.counts.add("illegal_transition")
@@ -113,7 +117,7 @@ def settle(
     return current
 
 
-def settle_free(rt: Runtime, charge: Charge, *, source: str) -> Charge:
+def settle_free(rt: Runtime, charge: Charge, *, source: Source) -> Charge:
     """End the charge of an offer that costs nothing: there is nobody to ask, so the claim is its success.
 
     The same guarded UPDATE and outbox row as `settle`; idempotent like it. A charge that costs something cannot get
@@ -133,6 +137,8 @@ def settle_free(rt: Runtime, charge: Charge, *, source: str) -> Charge:
             to=status,
             sources=sources(status, free=True),
             now=now,
+            source=source,
+            detail="free",
             lease_token=None,
             lease_until=None,
             tries=0,
@@ -148,7 +154,7 @@ def settle_free(rt: Runtime, charge: Charge, *, source: str) -> Charge:
     return current
 
 
-def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
+def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str, source: Source) -> Charge:
     """End a charge that never got a PaymentIntent: nothing exists that could be charged. Its stock goes back."""
     now = rt.clock()
     told = None
@@ -159,6 +165,8 @@ def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
             to=ChargeStatus.CANCELED,
             sources={ChargeStatus.CLAIMED, ChargeStatus.UNKNOWN},
             now=now,
+            source=source,
+            detail=failure_code,
             failure_code=failure_code[:80],
             next_run_at=last_look(charge, now),
             lease_token=None,
@@ -173,12 +181,14 @@ def cancel_unborn(rt: Runtime, charge: Charge, *, failure_code: str) -> Charge:
     return current
 
 
-def quarantine(rt: Runtime, charge: Charge, *, reason: str, event: GatewayEvent | None = None) -> Charge:
+def quarantine(
+    rt: Runtime, charge: Charge, *, reason: str, source: Source, event: GatewayEvent | None = None
+) -> Charge:
     """Stop everything automatic about *charge* and raise the alarm. Its status stays what it is."""
     now = rt.clock()
     with rt.db.write() as connection:
         record_event(connection, rt, event, now, effect="quarantined")
-        marked, told = _alarm(connection, charge, reason=reason, now=now)
+        marked, told = _alarm(connection, charge, reason=reason, now=now, source=source, event=event)
         current = marked or charges.find(connection, charge.id)
     assert current is not None
     _raise_alarm(rt, told)
@@ -186,9 +196,12 @@ def quarantine(rt: Runtime, charge: Charge, *, reason: str, event: GatewayEvent 
     return current
 
 
-def _alarm(connection: Any, charge: Charge, *, reason: str, now: datetime) -> tuple[Charge | None, ChargeEvent | None]:
+def _alarm(
+    connection: Any, charge: Charge, *, reason: str, now: datetime, source: Source, event: GatewayEvent | None
+) -> tuple[Charge | None, ChargeEvent | None]:
     """Quarantine, in the transaction that found out; nothing when it already is."""
-    marked = charges.quarantine(connection, charge.id, reason=reason, now=now)
+    detail = words(event)
+    marked = charges.quarantine(connection, charge.id, reason=reason, now=now, source=source, detail=detail)
     if marked is None:
         return None, None
     told = ChargeEvent.of(EventKind.CHARGE_QUARANTINED, marked, at=now, detail=reason)
@@ -200,6 +213,11 @@ def _raise_alarm(rt: Runtime, told: ChargeEvent | None) -> None:
     if told is not None and told.kind is EventKind.CHARGE_QUARANTINED:
         rt.counts.add("charge_quarantined")
         logger.critical("charge %s quarantined: %s", told.charge_ref, told.detail)
+
+
+def words(*known: str | GatewayEvent | None) -> str:
+    """What is *known* of a change, in the few words of its line in the timeline; a webhook is named by its id."""
+    return " ".join(word.id if isinstance(word, GatewayEvent) else word for word in known if word)
 
 
 def last_look(charge: Charge, now: datetime) -> datetime | None:

@@ -15,6 +15,7 @@ from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome
 from flask_encore.domain.ports import GatewayEvent
+from flask_encore.domain.timeline import MAX_HISTORY, Change, Source, around_status, entry
 from flask_encore.store.models import Instant, charges, decisions, events, orders, switches
 
 _CLAIM_COLUMNS: dict[str, Any] = {
@@ -48,6 +49,10 @@ _CLAIM_COLUMNS: dict[str, Any] = {
     "next_run_at": sa.bindparam("lease_until", type_=Instant),
     "tries": sa.literal(0, sa.Integer),
     "updated_at": sa.bindparam("now", type_=Instant),
+    "timeline": sa.bindparam("timeline", type_=sa.Text),
+    # Read as text: a whole number of JSON is 32 bits wide otherwise, and an amount is not.
+    "cost_minor": sa.cast(decisions.c.snapshot["cost"].as_string(), sa.BigInteger),
+    "tax_minor": sa.cast(decisions.c.snapshot["tax"].as_string(), sa.BigInteger),
 }
 
 #: What a choice other than the default brings along: read from the same decision, whose snapshot never changes.
@@ -57,6 +62,8 @@ _TAKEN: dict[str, Any] = {
     "quantity": sa.bindparam("quantity", type_=sa.Integer),
     "amount_minor": sa.bindparam("amount_minor", type_=sa.BigInteger),
     "snapshot": sa.bindparam("snapshot", type_=sa.JSON),
+    "cost_minor": sa.bindparam("cost_minor", type_=sa.BigInteger),
+    "tax_minor": sa.bindparam("tax_minor", type_=sa.BigInteger),
 }
 
 
@@ -112,9 +119,12 @@ def claim(
     consent_version: str,
     lease_token: str,
     lease_until: datetime,
+    source: Source,
     snapshot: Mapping[str, Any] | None = None,
 ) -> Charge | None:
     """Turn an open offer into its one charge. ``None``: accepted before, declined, expired, or not an offer.
+
+    What its goods cost the shop, and the tax, are copied beside its amount, from what was frozen with the offer.
 
     Args:
         snapshot: What was taken, as `agreements.taken` makes it of the offer's own; ``None`` for the default choice.
@@ -131,10 +141,12 @@ def claim(
         "consent_version": consent_version,
         "lease_token": lease_token,
         "lease_until": lease_until,
+        "timeline": entry(Change(at=now, status=ChargeStatus.CLAIMED, source=source)),
     }
     if snapshot is not None:
         values |= {name: snapshot[name] for name in ("sku", "second_sku", "quantity")}
         values |= {"amount_minor": snapshot["total"], "snapshot": snapshot}
+        values |= {"cost_minor": snapshot.get("cost"), "tax_minor": snapshot.get("tax")}
     row = connection.execute(_CLAIM if snapshot is None else _CLAIM_TAKEN, values).mappings().first()
     if row is None:
         return None
@@ -156,11 +168,32 @@ def of_event(connection: sa.Connection, event: GatewayEvent, *, account: str) ->
     return None if row is None else (charge_of(row), bool(row["event_seen"]))
 
 
-def commit_intent(connection: sa.Connection, id: str, ref: str, *, confirming: bool, now: datetime) -> Charge | None:
+def _noted(
+    *, now: datetime, source: Source, detail: str, status: ChargeStatus | sa.ColumnElement[Any]
+) -> dict[str, Any]:
+    """What every change of a charge's state writes besides: its line in the timeline, and that reports count it anew.
+
+    Args:
+        status: After the change; the column itself where the change leaves it as it is, whatever it is by then.
+    """
+    before, after = around_status(at=now, source=source, detail=detail)
+    line = "\n" + before + status.value + after if isinstance(status, ChargeStatus) else None
+    known = sa.func.substr(charges.c.timeline, 1, MAX_HISTORY)
+    return {
+        "timeline": known + (sa.literal("\n" + before) + status + sa.literal(after) if line is None else line),
+        "counted_at": None,
+        "updated_at": now,
+    }
+
+
+def commit_intent(
+    connection: sa.Connection, id: str, ref: str, *, confirming: bool, now: datetime, source: Source
+) -> Charge | None:
     """Write the id of the unconfirmed PaymentIntent where none is yet (invariant I2). ``None``: there is one.
 
     With *confirming* the same write opens the first attempt: it is committed before confirmation is asked for.
     """
+    status = ChargeStatus.CONFIRMING if confirming else ChargeStatus.INTENT
     return _returning(
         connection,
         sa.update(charges)
@@ -171,9 +204,9 @@ def commit_intent(connection: sa.Connection, id: str, ref: str, *, confirming: b
         )
         .values(
             payment_intent_ref=ref,
-            status=(ChargeStatus.CONFIRMING if confirming else ChargeStatus.INTENT).value,
+            status=status.value,
             attempt=charges.c.attempt + (1 if confirming else 0),
-            updated_at=now,
+            **_noted(now=now, source=source, detail=ref, status=status),
         ),
     )
 
@@ -185,7 +218,10 @@ def move(
     to: ChargeStatus,
     sources: Collection[ChargeStatus],
     now: datetime,
+    source: Source,
+    detail: str = "",
     undoable: bool = False,
+    again: bool = True,
     new_attempt: bool = False,
     **values: Any,
 ) -> Charge | None:
@@ -194,13 +230,18 @@ def move(
     This is the guarded, monotonic UPDATE of invariant I3.
 
     Args:
+        source: Who brings the change, and *detail* what is to be known about it, for the timeline.
         undoable: Move only while the shopper may undo and the merchant was not told to fulfil.
+        again: Whether it is worth a line in the timeline when the charge is *to* already.
         new_attempt: Count one more confirmation.
         values: Further columns.
     """
     guards = []
     if undoable:
         guards = [charges.c.undo_until > now, charges.c.hold_released_at.is_(None)]
+    noted = _noted(now=now, source=source, detail=detail, status=to)
+    if not again:
+        noted["timeline"] = sa.case((charges.c.status == to.value, charges.c.timeline), else_=noted["timeline"])
     if new_attempt:
         values["attempt"] = charges.c.attempt + 1
     return _returning(
@@ -216,7 +257,7 @@ def move(
             charges.c.quarantine_reason == "",
             *guards,
         )
-        .values(status=to.value, updated_at=now, **values),
+        .values(status=to.value, **noted, **values),
     )
 
 
@@ -259,9 +300,12 @@ def postpone(connection: sa.Connection, id: str, *, token: str, next_run_at: dat
     )
 
 
-def lock(connection: sa.Connection, id: str) -> None:
-    """Let nobody else write about this charge until the transaction ends; SQLite's writers are alone already."""
-    connection.execute(sa.select(charges.c.id).where(charges.c.id == id).with_for_update())
+def recount(connection: sa.Connection, id: str) -> None:
+    """Have reports count the charge anew, because its refunds change in this transaction.
+
+    And let nobody else write about it until the transaction ends; SQLite's writers are alone already.
+    """
+    connection.execute(sa.update(charges).where(charges.c.id == id).values(counted_at=None))
 
 
 def lease(
@@ -305,19 +349,32 @@ def due(connection: sa.Connection, *, account: str, now: datetime, limit: int) -
     )
 
 
-def quarantine(connection: sa.Connection, id: str, *, reason: str, now: datetime) -> Charge | None:
+def quarantine(
+    connection: sa.Connection, id: str, *, reason: str, now: datetime, source: Source, detail: str = ""
+) -> Charge | None:
     """Take the charge out of everything automatic. ``None`` when it already is."""
     return _returning(
         connection,
         sa.update(charges)
         .where(charges.c.id == id, charges.c.quarantine_reason == "")
-        .values(quarantine_reason=reason, next_run_at=None, lease_token=None, lease_until=None, updated_at=now),
+        .values(
+            quarantine_reason=reason,
+            reviewed_at=None,
+            next_run_at=None,
+            lease_token=None,
+            lease_until=None,
+            **_noted(now=now, source=source, detail=f"quarantined: {reason} {detail}", status=charges.c.status),
+        ),
     )
 
 
 def _returning(connection: sa.Connection, statement: sa.Update) -> Charge | None:
     row = connection.execute(statement.returning(*charges.c)).mappings().first()
     return None if row is None else charge_of(row)
+
+
+#: Of a snapshot, what no charge carries around: the other choices, and what the goods cost the shop.
+_KEPT_BACK = frozenset({"choices", "cost"})
 
 
 def charge_of(row: Mapping[Any, Any]) -> Charge:
@@ -346,17 +403,26 @@ def charge_of(row: Mapping[Any, Any]) -> Charge:
         hold_released_at=row["hold_released_at"],
         quarantine_reason=row["quarantine_reason"],
         updated_at=row["updated_at"],
-        # Of the choices one was taken; the decision keeps the others.
-        snapshot={name: value for name, value in row["snapshot"].items() if name != "choices"},
+        snapshot={name: value for name, value in row["snapshot"].items() if name not in _KEPT_BACK},
         second_sku=row["second_sku"],
         campaign_ref=row["campaign_ref"],
     )
 
 
 def release_hold(
-    connection: sa.Connection, charge: Charge, *, next_run_at: datetime | None, now: datetime
+    connection: sa.Connection,
+    charge: Charge,
+    *,
+    next_run_at: datetime | None,
+    now: datetime,
+    source: Source,
+    detail: str = "",
+    early: bool = False,
 ) -> Charge | None:
-    """Write that the merchant may fulfil. ``None``: told before, undone meanwhile, or still undoable."""
+    """Write that the merchant may fulfil. ``None``: told before, undone meanwhile, or still undoable.
+
+    With *early* the merchant does not wait for the end of the time to undo; from then on nobody can undo it.
+    """
     return _returning(
         connection,
         sa.update(charges)
@@ -364,10 +430,16 @@ def release_hold(
             charges.c.id == charge.id,
             charges.c.status == ChargeStatus.SUCCEEDED,
             charges.c.hold_released_at.is_(None),
-            charges.c.undo_until <= now,
+            sa.true() if early else charges.c.undo_until <= now,
             charges.c.quarantine_reason == "",
         )
-        .values(hold_released_at=now, next_run_at=next_run_at, lease_token=None, lease_until=None, updated_at=now),
+        .values(
+            hold_released_at=now,
+            next_run_at=next_run_at,
+            lease_token=None,
+            lease_until=None,
+            **_noted(now=now, source=source, detail=f"hold released {detail}", status=charges.c.status),
+        ),
     )
 
 

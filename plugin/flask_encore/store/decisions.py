@@ -166,7 +166,11 @@ def insert_decision(connection: sa.Connection, values: Mapping[Any, Any]) -> boo
 
 def replace_provisional(connection: sa.Connection, id: str, values: Mapping[Any, Any]) -> bool:
     """Write a decision in place of the provisional one *id*. False when another request was quicker."""
-    statement = sa.update(decisions).where(decisions.c.id == id, decisions.c.reason == PROVISIONAL).values(dict(values))
+    statement = (
+        sa.update(decisions)
+        .where(decisions.c.id == id, decisions.c.reason == PROVISIONAL)
+        .values({**values, "counted_at": None})
+    )
     return connection.execute(statement).rowcount == 1
 
 
@@ -240,7 +244,7 @@ def mark(connection: sa.Connection, id: str, column: str, *, at: datetime) -> bo
     field = decisions.c[column]
     return (
         connection.execute(
-            sa.update(decisions).where(decisions.c.id == id, field.is_(None)).values({field: at})
+            sa.update(decisions).where(decisions.c.id == id, field.is_(None)).values({field: at, "counted_at": None})
         ).rowcount
         == 1
     )
@@ -253,7 +257,7 @@ _DECLINE = (
         decisions.c.declined_at.is_(None),
         ~sa.exists().where(charges.c.id == decisions.c.id),
     )
-    .values(declined_at=sa.bindparam("at"))
+    .values(declined_at=sa.bindparam("at"), counted_at=None)
 )
 
 
@@ -282,6 +286,7 @@ _EXTEND = (
     .values(
         expires_at=sa.type_coerce(decisions.c.expires_at, sa.BigInteger) + _length,
         extended_at=sa.bindparam("now", type_=Instant),
+        counted_at=None,
     )
 )
 

@@ -154,7 +154,7 @@ def close(connection: sa.Connection, payment_intent_ref: str, *, account: str, r
     connection.execute(
         sa.update(decisions)
         .where(decisions.c.account == account, decisions.c.order_ref == closed.order_ref, decisions.c.expires_at > now)
-        .values(expires_at=now)
+        .values(expires_at=now, counted_at=None)
     )
     return True
 
