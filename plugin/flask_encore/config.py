@@ -109,6 +109,11 @@ class Settings:
     metrics_token: str = _key(
         "", "Bearer token that may read /encore/metrics; without it only the admin_guard lets in.", secret=True
     )
+    api: bool = _key(True, "Serve the REST API under /encore/api/v1, to holders of a token of the settings page.")
+    api_requests_per_minute: int = _key(600, "How often one token may ask the API, requests a minute; 0 for no limit.")
+    rate_limit_storage: str = _key(
+        "memory://", "Where requests are counted: memory:// for each process alone, or redis://….", secret=True
+    )
 
     @property
     def livemode(self) -> bool:
@@ -296,6 +301,12 @@ class _SettingsSchema(Schema):
     metrics_token = _text(
         rf"([\x21-\x7e]{{{MIN_SECRET_LENGTH},}})?\Z",
         f"needs at least {MIN_SECRET_LENGTH} printable characters without a space, or none to turn it off.",
+    )
+
+    api = ma.Boolean(error_messages=_always("has to be true or false."))
+    api_requests_per_minute = _whole(0, 1_000_000, "requests")
+    rate_limit_storage = _text(
+        r"[a-z][a-z0-9+.-]*://\S*\Z", "has to be memory:// or the address of a storage such as redis://localhost:6379."
     )
 
     @validates_schema(skip_on_field_errors=False)

@@ -34,7 +34,7 @@ from flask_encore.services.working import Worker, work_once
 from flask_encore.store import catalog, charges
 from flask_encore.store.database import Database
 from flask_encore.store.migrations import upgrade
-from flask_encore.web import dashboard, health, injection, neighbours, offer, webhooks
+from flask_encore.web import api, dashboard, health, injection, neighbours, offer, webhooks
 from flask_encore.web.current import AdminGuard, AppState, state
 from flask_encore.web.phrases import SHIPPED
 from flask_encore.web.tokens import Tokens
@@ -142,6 +142,8 @@ class Encore:
         blueprints = [room.create_blueprint() for room in (offer, webhooks, dashboard, health)]
         for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        if settings.api:
+            blueprints += api.install(app, settings, counts=runtime.counts)
         if embedded:
             # The first request starts it, in the process that serves: work an earlier process left must not wait for
             # the next accept.

@@ -10,13 +10,19 @@ from demo_host import NOW, nowhere, stocked_instance
 
 from flask_encore.demo import past
 from flask_encore.demo.app import create_app
+from flask_encore.demo.catalogue import CURRENCY
 from flask_encore.demo.past import Habits, Truth
 from flask_encore.demo.shop import shop
 from flask_encore.domain.charges import ChargeStatus
-from flask_encore.domain.funnel import Leak, Step
-from flask_encore.services import health, reporting
+from flask_encore.domain.experiment import Estimate
+from flask_encore.domain.funnel import Funnel, Leak, Step
+from flask_encore.services import health, reporting, uplift
 from flask_encore.services.reporting import Period
+from flask_encore.services.uplift import Uplift
 from flask_encore.testing import FrozenClock, StripeSimulator
+
+#: A thousand orders of a whole shop; on a busy machine they take minutes.
+pytestmark = pytest.mark.timeout(900)
 
 SECRET = "whsec_of_the_simulated_past"
 
@@ -69,24 +75,25 @@ def test_the_same_days_are_lived_through_alike(stocked: Path, tmp_path: Path) ->
     assert told[0][0].orders > 8
 
 
-@pytest.fixture(scope="module")
-def lived(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
-    """The whole past the demo opens with, and the truth about it."""
-    folder = tmp_path_factory.mktemp("lived") / "shop"
-    shutil.copytree(stocked, folder)
-    return folder, live(folder, days=past.DAYS, orders_a_day=past.ORDERS_A_DAY)
-
-
-def test_the_reports_agree_with_stripe_to_the_penny(lived: tuple[Path, Truth]) -> None:
-    folder, _ = lived
-    app = create_app(instance=folder, stripe=nowhere(), config={"TESTING": True}, clock=FrozenClock(NOW))
-    stripe = StripeSimulator(state_file=folder / "stripe.json")
+@pytest.mark.long
+def test_the_reports_agree_with_stripe_to_the_penny_and_hold_what_offers_really_added(stocked: Path) -> None:
+    truth = live(stocked, days=past.DAYS, orders_a_day=past.ORDERS_A_DAY)
+    app = create_app(instance=stocked, stripe=nowhere(), config={"TESTING": True}, clock=FrozenClock(NOW))
     with app.app_context():
         rt = shop().encore.runtime
         [funnel] = reporting.report(rt, period=Period.ALL).funnels
         examined = health.examined(rt)
+        added = uplift.uplifts(rt)[CURRENCY]
         rt.db.dispose()
 
+    _agrees(funnel, StripeSimulator(state_file=stocked / "stripe.json"))
+    assert examined is not None
+    assert examined.quarantined == examined.stuck_holds == examined.messages == 0
+    assert not {ChargeStatus.UNKNOWN, ChargeStatus.CLAIMED, ChargeStatus.INTENT} & set(examined.charges)
+    _holds(added, truth)
+
+
+def _agrees(funnel: Funnel, stripe: StripeSimulator) -> None:
     charged = stripe.charges()
     assert funnel.gross.minor_units == sum(charge["amount"] for charge in charged)
     assert funnel.refunded.minor_units == sum(refund["amount"] for refund in stripe.refunds())
@@ -95,6 +102,19 @@ def test_the_reports_agree_with_stripe_to_the_penny(lived: tuple[Path, Truth]) -
     assert funnel.counts[Step.CHARGED] >= len(charged) > 50
     assert set(funnel.leaks) >= {Leak.HELD_OUT, Leak.NOT_SEEN, Leak.DECLINED, Leak.EXPIRED, Leak.UNDONE, Leak.REFUNDED}
     assert funnel.leaks[Leak.BANK_SAID_NO] + funnel.leaks[Leak.CHECK_ABANDONED] > 5
-    assert examined is not None
-    assert examined.quarantined == examined.stuck_holds == examined.messages == 0
-    assert not {ChargeStatus.UNKNOWN, ChargeStatus.CLAIMED, ChargeStatus.INTENT} & set(examined.charges)
+
+
+def _holds(added: Uplift, truth: Truth) -> None:
+    assert added.share_bp == 2_000
+    assert added.arms["holdout"].orders > 150
+    assert sum(moments.orders for moments in added.arms.values()) == truth.orders
+    assert added.sample is not None
+    assert not added.sample.is_mismatch
+    assert added.comparison is not None
+    assert added.comparison.any_day is not None
+    assert added.comparison.once is not None
+    assert truth.uplift in added.comparison.any_day
+    assert truth.uplift in added.comparison.once
+    # what shoppers came with says most of what they went with
+    assert isinstance(added.comparison.result, Estimate)
+    assert added.comparison.result.explained > 0.5

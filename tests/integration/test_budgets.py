@@ -14,7 +14,7 @@ from money import charge_row, heal, state_of, statements, take, together, undo_o
 
 from flask_encore import Money, Product
 from flask_encore.services import campaigning
-from flask_encore.store import budgets, charges
+from flask_encore.store import budgets
 
 on_postgresql = pytest.mark.parametrize(
     "database_uri", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
@@ -35,7 +35,7 @@ def offers(shop: Shop, budget: dict[str, Any], order_refs: list[str] = EIGHT, **
 def sold(shop: Shop, *refs: str) -> dict[str, tuple[int, dict[str, int]]]:
     """What the store says campaigns have sold."""
     with shop.rt.db.read() as connection:
-        return charges.sold(connection, account="", campaign_refs=refs or ("tea",))
+        return budgets.sold(connection, account="", campaign_refs=refs or ("tea",))
 
 
 def paid(shop: Shop) -> list[int]:
@@ -69,14 +69,14 @@ def test_control_without_the_lock_a_budget_of_three_sells_more(
         return connection.execute(sa.text("SELECT definition FROM encore_campaigns")).scalar()
 
     monkeypatch.setattr(budgets, "lock", lock)
-    real, every = charges.sold, threading.Barrier(8)
+    real, every = budgets.sold, threading.Barrier(8)
 
     def summed_up(*args: Any, **kwargs: Any) -> Any:
         found = real(*args, **kwargs)
         every.wait(timeout=30)  # nobody commits before everybody has looked
         return found
 
-    monkeypatch.setattr(charges, "sold", summed_up)
+    monkeypatch.setattr(budgets, "sold", summed_up)
 
     assert together(8, lambda number: take(shop, ids[number])) == ["charged"] * 8
 
@@ -243,6 +243,6 @@ def test_what_campaigns_sold_is_told_by_campaign_and_currency(any_shop: Shop) ->
         }
     assert log == ["SELECT encore_charges"]
     with shop.rt.db.read() as connection:
-        assert charges.sold(connection, account="acct_other", campaign_refs=["tea"]) == {"tea": (0, {})}
-        assert charges.sold(connection, account="", campaign_refs=[]) == {}
+        assert budgets.sold(connection, account="acct_other", campaign_refs=["tea"]) == {"tea": (0, {})}
+        assert budgets.sold(connection, account="", campaign_refs=[]) == {}
     assert Money(charge_row(shop, "3")["amount_minor"], "gbp") == Money(1290, "gbp")

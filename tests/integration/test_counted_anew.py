@@ -54,7 +54,7 @@ def test_every_statement_of_the_store_has_what_it_changes_counted_anew() -> None
     forgetful = {
         (module, name)
         for module, name, what, source in found
-        if what in {"update charges", "update decisions"} and "counted_at" not in source and "_noted(" not in source
+        if what in {"update charges", "update decisions"} and "counted_at" not in source and "noted(" not in source
     }
 
     assert forgetful == set(NOT_COUNTED)
@@ -273,8 +273,8 @@ def test_control_a_change_that_forgets_is_refused(shop: Shop, monkeypatch: pytes
     watched(shop)
     charged(shop)
     counted(shop)
-    real = charges._noted
-    monkeypatch.setattr(charges, "_noted", lambda **told: {k: v for k, v in real(**told).items() if k != forgotten})
+    real = charges.noted
+    monkeypatch.setattr(charges, "noted", lambda **told: {k: v for k, v in real(**told).items() if k != forgotten})
 
     pass_time(shop, 31)
 

@@ -291,9 +291,9 @@ def test_a_guarded_move_from_a_stale_charge_changes_neither_status_nor_timeline(
 
 def test_control_a_change_that_forgets_its_line_is_noticed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     token = charged(shop)
-    real = charges._noted
+    real = charges.noted
     monkeypatch.setattr(
-        charges, "_noted", lambda **told: {key: v for key, v in real(**told).items() if key != "timeline"}
+        charges, "noted", lambda **told: {key: v for key, v in real(**told).items() if key != "timeline"}
     )
     shop.post(token, "undo")
 

@@ -134,13 +134,13 @@ def recounted(shop: Shop, *, variant: str | None, bp: int | None) -> dict[tuple[
     found: dict[tuple[str, str], list[Customer]] = {}
     for (_, currency), rows in scope.items():
         refs = {row["order_ref"] for row in rows}
-        first = min(paid[ref]["placed_at"] for ref in refs)
+        first = min(refs, key=lambda ref: (paid[ref]["placed_at"], ref))
         theirs = list(_kept(shop, refs))
         found.setdefault((rows[0]["of"], currency), []).append(
             Customer(
                 orders=len(refs),
                 value=sum(paid[ref]["total_minor"] for ref in refs) + sum(theirs),
-                before=_before(shop, rows[0], first) if rows[0]["customer_ref"] else sum(_totals(paid, refs)),
+                before=paid[first]["total_minor"],
                 bought=bool(theirs),
             )
         )
@@ -155,10 +155,6 @@ def _exposure(row: dict[str, Any], ref: str) -> str | None:
     return (told or {}).get(ref)
 
 
-def _totals(paid: dict[str, Any], refs: set[str]) -> Iterator[int]:
-    return (paid[ref]["total_minor"] for ref in refs)
-
-
 def _kept(shop: Shop, refs: set[str]) -> Iterator[int]:
     back: dict[str, int] = {}
     for row in shop.rows("refunds"):
@@ -168,23 +164,6 @@ def _kept(shop: Shop, refs: set[str]) -> Iterator[int]:
         if row["order_ref"] in refs and row["status"] in {"succeeded", "refunding", "refunded", "disputed"}:
             stays = row["status"] == "succeeded"
             yield max(0, row["amount_minor"] - back.get(row["id"], 0)) if stays else 0
-
-
-def _before(shop: Shop, row: dict[str, Any], first: int) -> int:
-    who, currency = row["customer_ref"], row["currency"]
-    paid = shop.rows("orders")
-    known = {order["order_ref"] for order in paid}
-    mine = (order for order in paid if (order["customer_ref"], order["currency"]) == (who, currency))
-    lines = (
-        each
-        for each in shop.rows("history_lines")
-        if (each["customer_ref"], each["currency"]) == (who, currency)
-        and each["order_ref"] not in known
-        and each["placed_at"] * 1_000_000 <= first
-    )
-    return sum(order["total_minor"] for order in mine if order["placed_at"] <= first) + sum(
-        each["quantity"] * each["unit_price_minor"] for each in lines
-    )
 
 
 def counted(shop: Shop, *, variant: str | None, bp: int | None) -> dict[tuple[str, str], list[Customer]]:

@@ -59,6 +59,9 @@ def test_without_any_key_everything_has_its_default() -> None:
         train_at="03:00",
         learn_minutes=15,
         metrics_token="",
+        api=True,
+        api_requests_per_minute=600,
+        rate_limit_storage="memory://",
     )
 
 
@@ -96,6 +99,9 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "train_at": ("23:59",) * 2,
     "learn_minutes": (0, 0),
     "metrics_token": ("0123456789abcdef",) * 2,
+    "api": ("false", False),
+    "api_requests_per_minute": (0, 0),
+    "rate_limit_storage": ("redis://localhost:6379/1",) * 2,
 }
 
 
@@ -224,6 +230,13 @@ WRONG: list[tuple[str, Any, str]] = [
     *(
         ("metrics_token", value, "needs at least 16 printable characters without a space, or none to turn it off.")
         for value in ("0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n", "0123456789abcdéf", 10**16)
+    ),
+    ("api", "perhaps", "has to be true or false."),
+    ("api_requests_per_minute", -1, "has to be a whole number of requests from 0 to 1000000."),
+    (
+        "rate_limit_storage",
+        "redis",
+        "has to be memory:// or the address of a storage such as redis://localhost:6379.",
     ),
 ]
 
@@ -354,6 +367,7 @@ SECRETS = {
     "stripe_webhook_secrets": ["whsec_nobody"],
     "database_uri": "postgresql://shop:nobody@localhost/shop",
     "metrics_token": "nobody-may-read-it",
+    "rate_limit_storage": "redis://:nobody@localhost:6379",
 }
 
 

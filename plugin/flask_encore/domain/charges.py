@@ -114,6 +114,7 @@ class Charge:
             evidence. `agreements` reads it.
         second_sku: The other product of a bundle; of each there are *quantity* pieces.
         campaign_ref: Whose offer it was; ``None`` in charges of releases without campaigns.
+        reviewed_at: When somebody of the shop's had looked at a quarantined charge and settled it by hand.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Charge:
     snapshot: dict[str, Any]
     second_sku: str | None = None
     campaign_ref: str | None = None
+    reviewed_at: datetime | None = None
 
     @property
     def is_free(self) -> bool:

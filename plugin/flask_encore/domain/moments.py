@@ -21,7 +21,7 @@ class Customer:
         orders: Eligible orders, at least 1.
         value: What those orders are worth, minor units: net of refunds, undo and disputes; may be negative.
         before: Spent before the first offer decision took effect, minor units: settled then, whatever came later.
-            The order that was paid before its thank-you page belongs here too.
+            The best there is: the total of the first eligible order, which was paid before its thank-you page.
         bought: Whether an offer was charged.
     """
 

@@ -29,8 +29,40 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    CATALOGUE = "catalogue"  #: products written through the API
+    RELEASE = "release"  #: the time to undo ended before its time
+    RECHECK = "recheck"  #: a quarantined charge compared with Stripe again
+    REVIEW = "review"  #: a quarantined charge settled by hand
     REVOKE = "revoke"  #: a token refused from then on
     SETTINGS = "settings"  #: the holdout, the undo window or how long details are kept
+
+
+class About(StrEnum):
+    """What a change was made to."""
+
+    CAMPAIGNS = "campaigns"  #: a campaign; only a campaign's ref has no space
+    EXPERIMENTS = "experiments"  #: an experiment
+    SWITCHES = "switches"  #: all offers, or shadow mode
+    SETTINGS = "settings"  #: the numbers of the settings page
+    TOKENS = "tokens"  #: a token of the API
+    WEBHOOKS = "webhooks"  #: an endpoint, or what was sent to it again
+    CATALOGUE = "catalogue"  #: products
+    MODELS = "models"  #: the recommender
+    CHARGES = "charges"  #: a charge, or what the shop is told of it
+
+
+#: What a change was made to -> patterns of its subjects, and of those that are not. Services name their own.
+_PATTERNS: Mapping[About, tuple[str, tuple[str, ...]]] = {
+    About.CAMPAIGNS: ("%", ("% %", "switches")),
+    About.EXPERIMENTS: ("experiment %", ()),
+    About.SWITCHES: ("switches", ()),
+    About.SETTINGS: ("the settings", ()),
+    About.TOKENS: ("token %", ()),
+    About.WEBHOOKS: ("webhook %", ()),
+    About.CATALOGUE: ("the catalogue", ()),
+    About.MODELS: ("the recommender", ()),
+    About.CHARGES: ("% %", tuple(f"{word} %" for word in ("experiment", "token", "webhook", "the"))),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +79,7 @@ class Entry:
     """One change.
 
     Attributes:
-        subject: The campaign's ref, ``switches``, or ``recommender``.
+        subject: The campaign's ref, or what else it was: ``switches``, ``the settings``, ``webhook 3``, …
         before: The whole of it, as JSON values; ``None`` when it was not there.
     """
 
@@ -98,20 +130,32 @@ def record(
     )
 
 
-def history(rt: Runtime, *, subject: str | None = None, before_id: int | None = None, limit: int = 50) -> list[Entry]:
-    """Changes of one subject, or of all, newest first; *before_id* of the last one gives the next page."""
+def history(
+    rt: Runtime,
+    *,
+    subject: str | None = None,
+    about: About | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """Changes of one subject, of one kind of them, or of all, newest first; *before_id* of the last one gives the next
+    page.
+    """
     if not 1 <= limit <= MAX_ENTRIES:
         raise InvalidInput(f"limit has to be from 1 to {MAX_ENTRIES}, got {limit}.")
     with rt.db.read() as connection:
-        rows = audit.history(connection, rt.account, subject=subject, before_id=before_id, limit=limit)
+        like, unlike = _PATTERNS[about] if about is not None else (None, ())
+        rows = audit.history(
+            connection, rt.account, subject=subject, before_id=before_id, limit=limit, like=like, unlike=unlike
+        )
     return [Entry(**{name: value for name, value in row.items() if name != "account"}) for row in rows]
 
 
-def whole_history(rt: Runtime, *, subject: str | None = None) -> Iterator[Entry]:
-    """Every change of one subject, or of all, newest first, read page after page."""
+def whole_history(rt: Runtime, *, subject: str | None = None, about: About | None = None) -> Iterator[Entry]:
+    """Every change of one subject, of one kind of them, or of all, newest first, read page after page."""
     before_id: int | None = None
     while True:
-        found = history(rt, subject=subject, before_id=before_id, limit=MAX_ENTRIES)
+        found = history(rt, subject=subject, about=about, before_id=before_id, limit=MAX_ENTRIES)
         yield from found
         if len(found) < MAX_ENTRIES:
             return

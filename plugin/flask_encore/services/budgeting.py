@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.money import Money
-from flask_encore.store import budgets, charges
+from flask_encore.store import budgets
 
 
 def fits(connection: Any, charge: Charge) -> bool:
@@ -23,7 +23,7 @@ def fits(connection: Any, charge: Charge) -> bool:
     if told is None:
         return True
     # After the lock: what was claimed while we waited for it is seen by this statement, and by no earlier one.
-    units, money = charges.sold(connection, account=charge.account, campaign_refs=[ref])[ref]
+    units, money = budgets.sold(connection, account=charge.account, campaign_refs=[ref])[ref]
     if "units" in told:
         return bool(units <= told["units"])
     limit = Money.parse(told["amount"], told["currency"])

@@ -142,7 +142,7 @@ def cancel_orphans(rt: Runtime, charge: Charge) -> int:
     assert rt.gateway is not None
     orphans = [
         intent
-        for intent in _named(rt.gateway, charge)
+        for intent in named(rt.gateway, charge)
         if intent.ref != charge.payment_intent_ref
         and intent.status not in {IntentStatus.CANCELED, IntentStatus.SUCCEEDED}
     ]
@@ -220,7 +220,8 @@ def _confirm(gateway: Gateway, charge: Charge, *, return_url: str) -> IntentSnap
         return intent
 
 
-def _named(gateway: Gateway, charge: Charge) -> list[IntentSnapshot]:
+def named(gateway: Gateway, charge: Charge) -> list[IntentSnapshot]:
+    """Every PaymentIntent that names *charge* in its metadata, its own among them, newest first."""
     since = int((charge.accepted_at - CLOCK_SKEW).timestamp())
     return [
         intent
@@ -234,7 +235,7 @@ def _existing(gateway: Gateway, charge: Charge) -> IntentSnapshot | None:
 
     One that was paid comes first: a database restored from a backup has forgotten it, the shopper has not.
     """
-    alive = [intent for intent in _named(gateway, charge) if intent.status is not IntentStatus.CANCELED]
+    alive = [intent for intent in named(gateway, charge) if intent.status is not IntentStatus.CANCELED]
     order = {IntentStatus.SUCCEEDED: 0, IntentStatus.PROCESSING: 1}
     return min(alive, key=lambda intent: (order.get(intent.status, 2), intent.created, intent.ref), default=None)
 

@@ -156,13 +156,20 @@ def resume(rt: Runtime, id: int, *, actor: str) -> bool:
 
 
 def deliveries(
-    rt: Runtime, *, webhook_id: int | None = None, status: DeliveryStatus | None = None, limit: int = 50
+    rt: Runtime,
+    *,
+    webhook_id: int | None = None,
+    status: DeliveryStatus | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
 ) -> list[Delivery]:
-    """The delivery log, newest first: of one endpoint or of all."""
+    """The delivery log, newest first: of one endpoint or of all; *before_id* of the last one gives the next page."""
     if not 1 <= limit <= MAX_LOGGED:
         raise InvalidInput(f"limit has to be from 1 to {MAX_LOGGED}, got {limit}.")
     with rt.db.read() as connection:
-        return hooks.log(connection, account=rt.account, webhook_id=webhook_id, status=status, limit=limit)
+        return hooks.log(
+            connection, account=rt.account, webhook_id=webhook_id, status=status, before_id=before_id, limit=limit
+        )
 
 
 def counts(rt: Runtime) -> Mapping[tuple[int, DeliveryStatus], int]:
@@ -171,16 +178,16 @@ def counts(rt: Runtime) -> Mapping[tuple[int, DeliveryStatus], int]:
         return hooks.counts(connection, account=rt.account)
 
 
-def replay(rt: Runtime, delivery_id: int, *, actor: str) -> Delivery:
+def replay(rt: Runtime, delivery_id: int, *, actor: str, of_webhook: int | None = None) -> Delivery:
     """Send one message again, with the same id and for three days anew, whether it was taken or given up.
 
     Raises:
-        NoSuchWebhook: If there is no such delivery.
+        NoSuchWebhook: If there is no such delivery, or it is not one of the webhook *of_webhook*.
     """
     auditing.checked_actor(actor)
     with rt.db.read() as connection:
         found = hooks.find_delivery(connection, delivery_id, account=rt.account)
-    if found is None:
+    if found is None or of_webhook not in {None, found.webhook_id}:
         raise NoSuchWebhook(f"There is no delivery {delivery_id}.")
     _replay(rt, found.webhook_id, [delivery_id], actor)
     return found

@@ -205,7 +205,8 @@ def _alarm(
     if marked is None:
         return None, None
     told = ChargeEvent.of(EventKind.CHARGE_QUARANTINED, marked, at=now, detail=reason)
-    outbox.add(connection, told, marked, now=now)
+    # Each quarantine is told, and the update above lets each begin once.
+    outbox.add(connection, told, marked, now=now, about=int(now.timestamp() * 1_000_000))
     return marked, told
 
 

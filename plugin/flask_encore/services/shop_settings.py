@@ -18,8 +18,8 @@ from flask_encore.services.auditing import Action
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import switches
 
-#: What the audit log calls them.
-SUBJECT = "settings"
+#: What the audit log calls them: no campaign can be called so.
+SUBJECT = "the settings"
 
 #: A hundred years: as good as for ever, and no date overflows.
 LONGEST_RETENTION = 36_500
@@ -120,9 +120,15 @@ _LIMITS = {
 }
 
 
+def is_allowed(name: str, value: object) -> bool:
+    """Whether the setting *name* can be *value*; ``None`` leaves it to the configuration."""
+    low, high, _ = _LIMITS[name]
+    if value is None or (type(value) is int and value == 0):
+        return True
+    return type(value) is int and low <= value <= high
+
+
 def _check(name: str, value: int | None) -> None:
     low, high, unit = _LIMITS[name]
-    if value is None or (value == 0 and name == "retention_days"):
-        return
-    if type(value) is not int or not low <= value <= high:
+    if not is_allowed(name, value):
         raise InvalidInput(f"{name} has to be a whole number from {low:,} to {high:,} {unit}; got {value!r}.")

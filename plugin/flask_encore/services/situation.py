@@ -17,7 +17,7 @@ from flask_encore.domain.orders import lines_from_json
 from flask_encore.domain.pricing import Basket, Shelf
 from flask_encore.services.fact_finding import facts_of
 from flask_encore.services.runtime import Runtime
-from flask_encore.store import charges, shelf, shoppers
+from flask_encore.store import budgets, shelf, shoppers
 from flask_encore.store.decisions import Page
 from flask_encore.store.shoppers import Had
 
@@ -113,4 +113,4 @@ class Situation:
         """What campaigns with a budget have sold."""
         refs = [one.campaign.ref for one in self.book.live if one.campaign.budget is not None]
         with self.rt.db.read(hasty=True) as connection:
-            return charges.sold(connection, account=self.rt.account, campaign_refs=refs)
+            return budgets.sold(connection, account=self.rt.account, campaign_refs=refs)

@@ -37,12 +37,23 @@ def count(connection: sa.Connection, account: str, subject: str) -> int:
 
 
 def history(
-    connection: sa.Connection, account: str, *, subject: str | None, before_id: int | None, limit: int
+    connection: sa.Connection,
+    account: str,
+    *,
+    subject: str | None,
+    before_id: int | None,
+    limit: int,
+    like: str | None = None,
+    unlike: Sequence[str] = (),
 ) -> Sequence[Mapping[Any, Any]]:
-    """Rows of one subject, or of all, newest first."""
+    """Rows of one subject, of those *like* a pattern and like none of *unlike*, or of all, newest first."""
     query = sa.select(audit).where(audit.c.account == account)
     if subject is not None:
         query = query.where(audit.c.subject == subject)
+    if like is not None:
+        query = query.where(audit.c.subject.like(like))
+    for pattern in unlike:
+        query = query.where(audit.c.subject.not_like(pattern))
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
     return connection.execute(query.order_by(audit.c.id.desc()).limit(limit)).mappings().all()

@@ -55,28 +55,23 @@ _RELEASE = (
 
 def upsert(connection: sa.Connection, rows: Iterable[Product], *, now: datetime) -> int:
     """Write every product, new or known, and answer how many."""
-    values = [
-        {
-            "sku": product.sku,
-            "title": product.title,
-            "price_minor": product.price.minor_units,
-            "currency": product.price.currency,
-            "stock": product.stock,
-            "category": product.category,
-            "image_url": product.image_url,
-            "cost_minor": product.cost.minor_units if product.cost else None,
-            "active": product.active,
-            "parent": product.parent,
-            "options": dict(product.options),
-            "was_minor": product.was.minor_units if product.was else None,
-            "updated_at": now,
-        }
-        # Sorted, as bundles are reserved: a writer of many products must not wait for one that waits for it.
-        for product in sorted(rows, key=lambda product: product.sku)
-    ]
+    # Sorted, as bundles are reserved: a writer of many products must not wait for one that waits for it.
+    values = [_values(product, now) for product in sorted(rows, key=lambda product: product.sku)]
     for start in range(0, len(values), BATCH):
         connection.execute(_UPSERT, values[start : start + BATCH])
     return len(values)
+
+
+def add(connection: sa.Connection, product: Product, *, now: datetime) -> bool:
+    """Write a new product. False: its SKU is known, and nothing was written."""
+    statement = _INSERT.on_conflict_do_nothing().returning(products.c.sku)
+    return connection.execute(statement, _values(product, now)).first() is not None
+
+
+def held(connection: sa.Connection, sku: str) -> Product | None:
+    """The product, kept as it is until the transaction ends, or ``None``."""
+    row = connection.execute(sa.select(products).where(products.c.sku == sku).with_for_update()).mappings().first()
+    return None if row is None else product_of(row)
 
 
 def find(connection: sa.Connection, sku: str) -> Product | None:
@@ -140,6 +135,25 @@ def reserve(connection: sa.Connection, sku: str, quantity: int) -> bool:
 def release(connection: sa.Connection, sku: str, quantity: int) -> None:
     """Give *quantity* units back. Call it in the transaction of the one move that ends a reservation."""
     connection.execute(_RELEASE, {"of_sku": sku, "units": quantity})
+
+
+def _values(product: Product, now: datetime) -> dict[str, Any]:
+    """*product* as a row of ``encore_products``."""
+    return {
+        "sku": product.sku,
+        "title": product.title,
+        "price_minor": product.price.minor_units,
+        "currency": product.price.currency,
+        "stock": product.stock,
+        "category": product.category,
+        "image_url": product.image_url,
+        "cost_minor": product.cost.minor_units if product.cost else None,
+        "active": product.active,
+        "parent": product.parent,
+        "options": dict(product.options),
+        "was_minor": product.was.minor_units if product.was else None,
+        "updated_at": now,
+    }
 
 
 def product_of(row: Mapping[Any, Any]) -> Product:

@@ -12,10 +12,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from flask_encore.domain.agreements import taken
 from flask_encore.domain.charges import Charge, ChargeStatus
-from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome
 from flask_encore.domain.ports import GatewayEvent
 from flask_encore.domain.timeline import MAX_HISTORY, Change, Source, around_status, entry
+from flask_encore.store.charge_rows import charge_of
 from flask_encore.store.models import Instant, charges, decisions, events, orders, switches
 
 _CLAIM_COLUMNS: dict[str, Any] = {
@@ -168,7 +168,7 @@ def of_event(connection: sa.Connection, event: GatewayEvent, *, account: str) ->
     return None if row is None else (charge_of(row), bool(row["event_seen"]))
 
 
-def _noted(
+def noted(
     *, now: datetime, source: Source, detail: str, status: ChargeStatus | sa.ColumnElement[Any]
 ) -> dict[str, Any]:
     """What every change of a charge's state writes besides: its line in the timeline, and that reports count it anew.
@@ -194,7 +194,7 @@ def commit_intent(
     With *confirming* the same write opens the first attempt: it is committed before confirmation is asked for.
     """
     status = ChargeStatus.CONFIRMING if confirming else ChargeStatus.INTENT
-    return _returning(
+    return returning(
         connection,
         sa.update(charges)
         .where(
@@ -206,7 +206,7 @@ def commit_intent(
             payment_intent_ref=ref,
             status=status.value,
             attempt=charges.c.attempt + (1 if confirming else 0),
-            **_noted(now=now, source=source, detail=ref, status=status),
+            **noted(now=now, source=source, detail=ref, status=status),
         ),
     )
 
@@ -239,12 +239,12 @@ def move(
     guards = []
     if undoable:
         guards = [charges.c.undo_until > now, charges.c.hold_released_at.is_(None)]
-    noted = _noted(now=now, source=source, detail=detail, status=to)
+    written = noted(now=now, source=source, detail=detail, status=to)
     if not again:
-        noted["timeline"] = sa.case((charges.c.status == to.value, charges.c.timeline), else_=noted["timeline"])
+        written["timeline"] = sa.case((charges.c.status == to.value, charges.c.timeline), else_=written["timeline"])
     if new_attempt:
         values["attempt"] = charges.c.attempt + 1
-    return _returning(
+    return returning(
         connection,
         sa.update(charges)
         .where(
@@ -257,7 +257,7 @@ def move(
             charges.c.quarantine_reason == "",
             *guards,
         )
-        .values(status=to.value, **noted, **values),
+        .values(status=to.value, **written, **values),
     )
 
 
@@ -353,7 +353,7 @@ def quarantine(
     connection: sa.Connection, id: str, *, reason: str, now: datetime, source: Source, detail: str = ""
 ) -> Charge | None:
     """Take the charge out of everything automatic. ``None`` when it already is."""
-    return _returning(
+    return returning(
         connection,
         sa.update(charges)
         .where(charges.c.id == id, charges.c.quarantine_reason == "")
@@ -363,50 +363,14 @@ def quarantine(
             next_run_at=None,
             lease_token=None,
             lease_until=None,
-            **_noted(now=now, source=source, detail=f"quarantined: {reason} {detail}", status=charges.c.status),
+            **noted(now=now, source=source, detail=f"quarantined: {reason} {detail}", status=charges.c.status),
         ),
     )
 
 
-def _returning(connection: sa.Connection, statement: sa.Update) -> Charge | None:
+def returning(connection: sa.Connection, statement: sa.Update) -> Charge | None:
     row = connection.execute(statement.returning(*charges.c)).mappings().first()
     return None if row is None else charge_of(row)
-
-
-#: Of a snapshot, what no charge carries around: the other choices, and what the goods cost the shop.
-_KEPT_BACK = frozenset({"choices", "cost"})
-
-
-def charge_of(row: Mapping[Any, Any]) -> Charge:
-    """A row of ``encore_charges`` as a value."""
-    return Charge(
-        id=row["id"],
-        account=row["account"],
-        order_ref=row["order_ref"],
-        sku=row["sku"],
-        quantity=row["quantity"],
-        amount=Money(row["amount_minor"], row["currency"]),
-        customer_ref=row["customer_ref"],
-        payment_method_ref=row["payment_method_ref"],
-        payment_method_type=row["payment_method_type"],
-        card_brand=row["card_brand"],
-        card_last4=row["card_last4"],
-        status=ChargeStatus(row["status"]),
-        payment_intent_ref=row["payment_intent_ref"],
-        attempt=row["attempt"],
-        epoch=row["epoch"],
-        failure_code=row["failure_code"],
-        accepted_at=row["accepted_at"],
-        expires_at=row["expires_at"],
-        charged_at=row["charged_at"],
-        undo_until=row["undo_until"],
-        hold_released_at=row["hold_released_at"],
-        quarantine_reason=row["quarantine_reason"],
-        updated_at=row["updated_at"],
-        snapshot={name: value for name, value in row["snapshot"].items() if name not in _KEPT_BACK},
-        second_sku=row["second_sku"],
-        campaign_ref=row["campaign_ref"],
-    )
 
 
 def release_hold(
@@ -423,7 +387,7 @@ def release_hold(
 
     With *early* the merchant does not wait for the end of the time to undo; from then on nobody can undo it.
     """
-    return _returning(
+    return returning(
         connection,
         sa.update(charges)
         .where(
@@ -438,40 +402,6 @@ def release_hold(
             next_run_at=next_run_at,
             lease_token=None,
             lease_until=None,
-            **_noted(now=now, source=source, detail=f"hold released {detail}", status=charges.c.status),
+            **noted(now=now, source=source, detail=f"hold released {detail}", status=charges.c.status),
         ),
     )
-
-
-#: A charge in one of these has given its units and its money back to the campaign's budget.
-_GIVEN_BACK = [ChargeStatus.CANCELED.value, ChargeStatus.REFUNDED.value]
-
-
-def sold(
-    connection: sa.Connection, *, account: str, campaign_refs: Collection[str]
-) -> dict[str, tuple[int, dict[str, int]]]:
-    """What campaigns have sold, or are about to: by ref the units, and minor units by currency; (0, {}) for nothing.
-
-    One SELECT. A unit of a bundle is both its products.
-    """
-    if not campaign_refs:
-        return {}
-    rows = connection.execute(
-        sa.select(
-            charges.c.campaign_ref,
-            charges.c.currency,
-            sa.func.sum(charges.c.quantity),
-            sa.func.sum(charges.c.amount_minor),
-        )
-        .where(
-            charges.c.account == account,
-            charges.c.campaign_ref.in_(sorted(campaign_refs)),
-            charges.c.status.not_in(_GIVEN_BACK),
-        )
-        .group_by(charges.c.campaign_ref, charges.c.currency)
-    )
-    found: dict[str, tuple[int, dict[str, int]]] = {ref: (0, {}) for ref in campaign_refs}
-    for ref, currency, units, minor in rows:
-        before, money = found[ref]
-        found[ref] = (before + int(units), money | {currency: int(minor)})
-    return found

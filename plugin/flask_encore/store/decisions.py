@@ -16,7 +16,7 @@ from flask_encore.domain.charges import Charge
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.domain.orders import Product
 from flask_encore.store.catalog import product_of
-from flask_encore.store.charges import charge_of
+from flask_encore.store.charge_rows import charge_of
 from flask_encore.store.models import Instant, charges, decisions, orders, switches
 
 

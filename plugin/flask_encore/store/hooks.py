@@ -215,7 +215,13 @@ def failed(
 
 
 def log(
-    connection: sa.Connection, *, account: str, webhook_id: int | None, status: DeliveryStatus | None, limit: int
+    connection: sa.Connection,
+    *,
+    account: str,
+    webhook_id: int | None,
+    status: DeliveryStatus | None,
+    before_id: int | None,
+    limit: int,
 ) -> list[Delivery]:
     """Deliveries, newest first."""
     query = _WITH_MESSAGE.where(outbox.c.account == account)
@@ -223,6 +229,8 @@ def log(
         query = query.where(_d.webhook_id == webhook_id)
     if status is not None:
         query = query.where(_d.status == status.value)
+    if before_id is not None:
+        query = query.where(_d.id < before_id)
     rows = connection.execute(query.order_by(_d.id.desc()).limit(limit)).mappings()
     return [_delivery(row) for row in rows]
 

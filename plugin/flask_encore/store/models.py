@@ -282,6 +282,8 @@ charges = sa.Table(
         sqlite_where=sa.text("counted_at IS NULL"),
         postgresql_where=sa.text("counted_at IS NULL"),
     ),
+    # Lists of them, newest first.
+    sa.Index("ix_encore_charges_accepted_at", "account", "accepted_at"),
     # What a campaign with a budget has sold.
     sa.Index("ix_encore_charges_campaign", "account", "campaign_ref"),
 )

@@ -1,4 +1,4 @@
-"""One row per customer of an experiment: what they ordered since they were dealt their arm, and spent before.
+"""One row per customer of an experiment: what they ordered since they were dealt their arm, and what they came with.
 
 Sums of squares outgrow 64 bits, so no database adds them up: rows come one by one, and `domain.moments` adds.
 """
@@ -16,7 +16,7 @@ from flask_encore.domain.charges import PAID, ChargeStatus
 from flask_encore.domain.moments import Customer
 from flask_encore.domain.offers import Outcome
 from flask_encore.store.customer_reports import LARGEST_AMOUNT
-from flask_encore.store.models import charges, decisions, history_lines, orders, refunds
+from flask_encore.store.models import charges, decisions, orders, refunds
 
 #: Rows fetched at a time; keeps memory flat while a million customers are read.
 _FETCH = 5_000
@@ -129,59 +129,46 @@ def _by_customer(scope: _Scope, kept: sa.CTE) -> sa.Subquery:
         orders.c.total_minor <= LARGEST_AMOUNT,
     )
     of_offers = sa.and_(kept.c.order_ref == one.order_ref, kept.c.currency == one.currency)
-    guest = sa.case((one.customer_ref.is_(None), one.order_ref)).label("guest_ref")
-    return (
+    guest = sa.case((one.customer_ref.is_(None), one.order_ref))
+    rank = sa.func.row_number().over(
+        partition_by=[one.currency, one.customer_ref, guest], order_by=[orders.c.placed_at, one.order_ref]
+    )
+    ranked = (
         sa.select(
             one.currency,
             one.customer_ref,
-            guest,
-            sa.func.count().label("orders"),
-            sa.cast(sa.func.sum(orders.c.total_minor + sa.func.coalesce(kept.c.minor, 0)), sa.BigInteger).label(
-                "value"
-            ),
-            sa.func.min(orders.c.placed_at).label("first_at"),
-            sa.cast(sa.func.sum(orders.c.total_minor), sa.BigInteger).label("totals"),
-            sa.func.max(sa.case((kept.c.order_ref.is_not(None), 1), else_=0)).label("bought"),
-            sa.func.min(one.lowest).label("lowest"),
-            sa.func.max(one.highest).label("highest"),
+            guest.label("guest_ref"),
+            one.lowest,
+            one.highest,
+            orders.c.total_minor,
+            kept.c.minor.label("kept_minor"),
+            rank.label("rank"),
         )
         .select_from(by_order.join(orders, paid_for).outerjoin(kept, of_offers))
-        .group_by(sa.literal_column("1"), sa.literal_column("2"), sa.literal_column("3"))
+        .subquery("ranked")
+    )
+    paid = ranked.c
+    first = sa.case((paid.rank == 1, paid.total_minor), else_=0)
+    return (
+        sa.select(
+            paid.currency,
+            paid.customer_ref,
+            paid.guest_ref,
+            sa.func.count().label("orders"),
+            _whole(sa.func.sum(paid.total_minor + sa.func.coalesce(paid.kept_minor, 0))).label("value"),
+            _whole(sa.func.sum(first)).label("before"),
+            sa.func.max(sa.case((paid.kept_minor.is_not(None), 1), else_=0)).label("bought"),
+            sa.func.min(paid.lowest).label("lowest"),
+            sa.func.max(paid.highest).label("highest"),
+        )
+        .group_by(paid.currency, paid.customer_ref, paid.guest_ref)
         .subquery("by_customer")
     )
 
 
-def _handed_over(account: str, one: Any) -> sa.ScalarSelect[Any]:
-    """What the customer's recorded orders came to until their first eligible one, and with it."""
-    return (
-        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(orders.c.total_minor), 0), sa.BigInteger))
-        .where(
-            orders.c.account == account,
-            orders.c.customer_ref == one.customer_ref,
-            orders.c.currency == one.currency,
-            orders.c.placed_at <= one.first_at,
-            orders.c.total_minor <= LARGEST_AMOUNT,
-        )
-        .scalar_subquery()
-    )
-
-
-def _imported(account: str, one: Any) -> sa.ScalarSelect[Any]:
-    """The same of orders that are known by their lines alone; a line without a price or a time is passed over."""
-    line = history_lines.c
-    is_sane = line.unit_price_minor <= LARGEST_AMOUNT // sa.func.nullif(line.quantity, 0)
-    known = sa.exists().where(orders.c.account == account, orders.c.order_ref == line.order_ref)
-    seconds = sa.cast(sa.type_coerce(one.first_at, sa.BigInteger), sa.Double) / 1_000_000.0
-    return (
-        sa.select(
-            sa.cast(
-                sa.func.coalesce(sa.func.sum(sa.case((is_sane, line.quantity * line.unit_price_minor), else_=0)), 0),
-                sa.BigInteger,
-            )
-        )
-        .where(line.customer_ref == one.customer_ref, line.currency == one.currency, line.placed_at <= seconds, ~known)
-        .scalar_subquery()
-    )
+def _whole(total: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """A sum of whole numbers as one; PostgreSQL makes a decimal of it."""
+    return sa.cast(total, sa.BigInteger)
 
 
 def customers(
@@ -198,8 +185,8 @@ def customers(
     """(arm or variant, currency, customer) of everybody with an eligible order in the scope, one by one.
 
     A customer is a ``customer_ref``, else an order; one who paid in two currencies is one of each. Whoever was dealt
-    two arms, because weights or salts changed, is in the one they had first. ``before`` is what they had paid until
-    their first eligible order and with it, recorded or imported, refunds and offers left alone.
+    two arms, because weights or salts changed, is in the one they had first. ``before`` is the total of their first
+    eligible order, which was paid before its thank-you page; refunds and offers leave it alone.
 
     Args:
         experiment_ref: An experiment, whose variants are the arms; ``None`` is the standing holdout.
@@ -217,13 +204,12 @@ def customers(
         currency=currency,
     )
     one = _by_customer(scope, _kept(account)).c
-    is_guest = one.customer_ref.is_(None)
     statement = sa.select(
         sa.case((one.lowest == one.highest, one.lowest), else_=scope.first_arm(one)).label("arm"),
         one.currency,
         one.orders,
         one.value,
-        sa.case((is_guest, one.totals), else_=_handed_over(account, one) + _imported(account, one)).label("before"),
+        one.before,
         one.bought,
     )
     for row in connection.execution_options(yield_per=_FETCH).execute(statement):

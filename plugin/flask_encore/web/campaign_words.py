@@ -63,6 +63,10 @@ ACTIONS = {
     Action.SWITCH: "Turned",
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
+    Action.CATALOGUE: "Wrote products into",
+    Action.RELEASE: "Ended the time to undo of",
+    Action.RECHECK: "Compared with Stripe again",
+    Action.REVIEW: "Settled by hand",
     Action.REVOKE: "Revoked",
     Action.SETTINGS: "Changed",
 }

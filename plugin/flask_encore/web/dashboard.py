@@ -29,7 +29,10 @@ from flask_encore.web import (
     recommender_page,
     refund_page,
     report_tables,
+    settings_page,
     switches_page,
+    tokens_page,
+    webhooks_page,
 )
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.current import state
@@ -68,6 +71,9 @@ def create_blueprint() -> Blueprint:
         customers_page,
         history_page,
         switches_page,
+        settings_page,
+        tokens_page,
+        webhooks_page,
         recommender_page,
         pair_page,
         patterns_page,

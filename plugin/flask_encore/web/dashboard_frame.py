@@ -208,8 +208,14 @@ def ask(
     danger: bool,
     version: int | None = None,
     here: str = "campaigns",
+    back_url: str = "",
 ) -> Response:
-    """A page with a question; its form goes where the page is, by POST. *here* is the room it belongs to."""
+    """A page with a question; its form goes where the page is, by POST.
+
+    Args:
+        here: The room it belongs to.
+        back_url: Where who cancels goes; the room when not said.
+    """
     return page(
         "question.html",
         status=403 if stale else 200,
@@ -220,7 +226,7 @@ def ask(
         danger=danger,
         stale=stale,
         version=version,
-        back_url=url(here),
+        back_url=back_url or url(here),
     )
 
 

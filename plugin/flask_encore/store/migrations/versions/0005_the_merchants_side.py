@@ -52,6 +52,7 @@ def upgrade() -> None:
         "ix_encore_charges_fee_due", "encore_charges", ["fee_due_at"], sqlite_where=due, postgresql_where=due
     )
     op.create_index("ix_encore_charges_uncounted", "encore_charges", ["account", "id"], **_null("counted_at"))
+    op.create_index("ix_encore_charges_accepted_at", "encore_charges", ["account", "accepted_at"])
     op.create_table(
         "encore_experiments",
         sa.Column("account", sa.String(length=64), nullable=False),
@@ -112,7 +113,7 @@ def downgrade() -> None:
     for table, indices, columns in (
         (
             "encore_charges",
-            ("uncounted", "fee_due"),
+            ("uncounted", "fee_due", "accepted_at"),
             # What names another column goes first.
             [
                 "fee_currency",
