@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_encore.cli.campaigns import campaigns
+from flask_encore.cli.experiments import experiments
 from flask_encore.cli.explain import explain
 from flask_encore.cli.reports import export, report
 from flask_encore.cli.switch import switch
@@ -39,6 +40,7 @@ def cli() -> None:
 
 
 cli.add_command(campaigns)
+cli.add_command(experiments)
 cli.add_command(explain)
 cli.add_command(switch)
 cli.add_command(webhooks)

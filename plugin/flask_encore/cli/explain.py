@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from flask_encore.cli.terminal import AS_JSON, runtime, told
 from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.services import explaining
-from flask_encore.services.explaining import Campaigned, Explained
+from flask_encore.services.explaining import Campaigned, Explained, TookPart
 from flask_encore.services.reasons import REASONS, REFUSALS
 from flask_encore.services.runtime import Runtime
 
@@ -57,6 +57,8 @@ def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
         yield f"  {one.title}, {one.total}, by {_named(one.campaign_ref)}"
     if one.charge_status:
         yield f"  accepted; the charge: {one.charge_status.replace('_', ' ')}"
+    for part in one.experiments:
+        yield f"  {_part(part)}"
     if one.asked:
         yield "  Campaigns that were asked, in this order:"
         if one.asked_before:
@@ -82,6 +84,14 @@ def _answer(campaign: Campaigned) -> str:
     if campaign.result == "chosen":
         return f"✓ {_named(campaign.ref)} speaks"
     return f"– {_named(campaign.ref)}: {'; '.join(campaign.because) or campaign.result}"
+
+
+def _part(part: TookPart) -> str:
+    """Which variant of an experiment it was dealt."""
+    about = "the recommender's model" if part.campaign is None else _named(part.campaign)
+    left = "" if part.applied else "; its change could not be made, so it was left as it is"
+    counted = "" if part.is_logged else "; not counted"
+    return f"experiment {part.experiment_ref} about {about}: {part.variant}{left}{counted}"
 
 
 def _weighed(entry: Mapping[str, Any]) -> str:

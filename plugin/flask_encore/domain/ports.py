@@ -66,6 +66,21 @@ class Inspectable(Protocol):
 
 
 @runtime_checkable
+class Versioned(Protocol):
+    """A ranker that can rank with another of its saved models than the live one. The trained one can."""
+
+    def ranked_by(
+        self, version: str, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """As `Ranker.rank`, by the saved model *version*. The first call opens it, which may take its time.
+
+        Raises:
+            InvalidInput: There is no such model, or it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Pairing(Protocol):
     """A ranker that can tell which products it saw bought together. The trained one can; a shop's own need not."""
 
@@ -146,6 +161,10 @@ class Trainer(Protocol):
         Raises:
             InvalidInput: There is no such model, or it cannot be read; the live one stays.
         """
+        ...
+
+    def keep(self, versions: Collection[str]) -> None:
+        """From now on, remove none of *versions*, and those of the call before no longer for its sake. Idempotent."""
         ...
 
 

@@ -25,6 +25,24 @@ class Campaigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TookPart:
+    """An experiment that a decision hung on.
+
+    Attributes:
+        variant: Its name, or ``holdout``.
+        campaign: The one it is about; ``None`` where the model varies.
+        applied: False where the variant's change could not be made, and things were left as they are.
+        is_logged: Whether it counts: in shadow mode nobody was shown anything.
+    """
+
+    experiment_ref: str
+    variant: str
+    campaign: str | None
+    applied: bool
+    is_logged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
     """One decision.
 
@@ -54,6 +72,7 @@ class Explained:
     latency_us: int
     is_reproduced: bool | None
     charge_status: str
+    experiments: tuple[TookPart, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in JSON values."""
@@ -78,6 +97,16 @@ class Explained:
             "latency_us": self.latency_us,
             "is_reproduced": self.is_reproduced,
             "charge_status": self.charge_status,
+            "experiments": [
+                {
+                    "ref": one.experiment_ref,
+                    "variant": one.variant,
+                    "campaign": one.campaign,
+                    "applied": one.applied,
+                    "is_logged": one.is_logged,
+                }
+                for one in self.experiments
+            ],
         }
 
 
@@ -113,6 +142,16 @@ def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
         latency_us=row["latency_us"],
         is_reproduced=_is_reproduced(row),
         charge_status=charge_status,
+        experiments=tuple(
+            TookPart(
+                experiment_ref=one["ref"],
+                variant=one["variant"],
+                campaign=one["campaign"],
+                applied=one["applied"],
+                is_logged=one["ref"] in (row["exposures"] or {}),
+            )
+            for one in trace.get("experiments", ())
+        ),
     )
 
 

@@ -9,6 +9,7 @@ REASONS = {
     Reason.CHOSEN: "The best candidate passed every filter.",
     Reason.SHADOW: "Shadow mode is on: decided, and shown to nobody.",
     Reason.HOLDOUT: "In the holdout, so that uplift can be measured.",
+    Reason.EXPERIMENT_HOLDOUT: "In the holdout of an experiment, so that its variants can be compared with no offer.",
     Reason.SWITCHED_OFF: "All offers are switched off: flask encore switch on",
     Reason.NO_CAMPAIGN: "No campaign applies to this order, and the built-in offer is off or is not for this page.",
     Reason.QUOTE_FAILED: "ENCORE_QUOTE failed; the log has the details.",

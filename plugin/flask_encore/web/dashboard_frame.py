@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent, get_currency_name
 from flask import Response, current_app, g, redirect, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -348,6 +348,13 @@ def environment() -> Environment:
         "minor": lambda minor_units, currency: _say.money(Money(minor_units, currency)),
         "count": lambda number: format_decimal(number, locale="en"),
         "percent": _percent,
+        "signed": lambda amount: f"+{_say.money(amount)}" if amount.minor_units > 0 else _say.money(amount),
+        "less": lambda amount: _say.money(Money(-amount.minor_units, amount.currency)),
+        "basis_points": lambda share: format_percent(share / 10_000, "0.##%", locale="en"),
+        "date": lambda day: format_date(day, "d MMM y", locale="en"),
+        "month": lambda day: format_date(day, "MMMM y", locale="en"),
+        # Of a probability nobody needs more than whether it is small.
+        "tiny": lambda p: f"{p:.2f}" if p >= 0.01 else f"{p:.4f}" if p >= 0.0001 else "< 0.0001",
         "share_of": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "0%",
         "currency_name": lambda code: get_currency_name(code.upper(), locale="en"),
     }

@@ -7,6 +7,7 @@ from enum import StrEnum
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.funnel import Leak, Step
 from flask_encore.domain.offers import Outcome
+from flask_encore.domain.restatement import Cause
 from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
 from flask_encore.services.reporting import Period
@@ -61,6 +62,15 @@ LEAK_SENTENCES = {
     Leak.CANCELED: "Given up before the bank was asked; nothing was charged.",
     Leak.BANK_SAID_NO: "The paid order is unchanged.",
     Leak.UNKNOWN: "Encore keeps asking Stripe; nothing is charged twice.",
+}
+
+#: Cause -> what moved a month's money after the month, behind the amount.
+CAUSES = {
+    Cause.CHARGED: "charged",
+    Cause.REFUNDED: "refunded",
+    Cause.UNDONE: "undone by shoppers",
+    Cause.DISPUTED: "disputed",
+    Cause.FEE: "Stripe’s fees",
 }
 
 CHARGES = {

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flask_encore.domain.funnel import Funnel, Leak, Rate, Step
+from flask_encore.domain.funnel import Leak, Rate, Step
 from flask_encore.domain.offers import Outcome, Reason
+from flask_encore.domain.restatement import Cause
 from flask_encore.services import exporting
 from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
+from flask_encore.services.today import CurrencyFigures
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.downloads import Column, Table
 
-_SUMS = {"gross": "Gross", "refunded": "Refunded", "disputed": "Disputed", "net": "Net revenue"}
+_SUMS = {
+    "gross": "Gross",
+    "refunded": "Refunded",
+    "disputed": "Disputed",
+    "fees": "Stripe’s fees",
+    "net": "Net revenue",
+}
 
 
-def funnels(found: Sequence[Funnel]) -> Table:
+def funnels(found: Sequence[CurrencyFigures]) -> Table:
     """One row per currency: the steps, what was lost between them, the sums and the two rates."""
     return Table(
         name="funnel",
@@ -25,21 +33,81 @@ def funnels(found: Sequence[Funnel]) -> Table:
             Column("offers", "Offers"),
             *(Column(step.value, words.STEPS[step][0]) for step in Step),
             *(Column(name, title, money=True) for name, title in _SUMS.items()),
+            Column("charges_without_fee", "Charges whose fee is not known"),
+            Column("profit", "Profit", money=True),
+            Column("profit_of", "Kept charges whose cost is known"),
             *rate_columns("conversion_rate", "Conversion rate"),
             *rate_columns("kept_rate", "Kept rate"),
             *(Column(f"lost_{leak}", f"Lost: {words.LEAKS[leak][0]}") for leak in Leak),
         ],
         rows=(
             {
-                "currency": funnel.currency,
-                "offers": exporting.offers(funnel),
-                **{step.value: count for step, count in funnel.counts.items()},
-                **{name: getattr(funnel, name) for name in _SUMS},
-                **rate_cells("conversion_rate", funnel.conversion_rate),
-                **rate_cells("kept_rate", funnel.kept_rate),
-                **{f"lost_{leak}": funnel.leaks.get(leak, 0) for leak in Leak},
+                "currency": one.currency,
+                "offers": exporting.offers(one.funnel),
+                **{step.value: count for step, count in one.funnel.counts.items()},
+                **{name: getattr(one.earnings, name) for name in _SUMS},
+                "charges_without_fee": one.earnings.charges_without_fee,
+                "profit": one.earnings.profit,
+                "profit_of": one.earnings.profit_of,
+                **rate_cells("conversion_rate", one.funnel.conversion_rate),
+                **rate_cells("kept_rate", one.funnel.kept_rate),
+                **{f"lost_{leak}": one.funnel.leaks.get(leak, 0) for leak in Leak},
             }
-            for funnel in found
+            for one in found
+        ),
+    )
+
+
+def days(found: Sequence[CurrencyFigures]) -> Table:
+    """One row per day and currency: what the charts are drawn from, before it is pooled into weeks or months."""
+    return Table(
+        name="days",
+        columns=[
+            Column("day", "Day"),
+            Column("currency", "Currency"),
+            *(Column(step.value, words.STEPS[step][0]) for step in Step),
+            Column("gross", "Gross", money=True),
+            Column("net", "Net revenue", money=True),
+            *rate_columns("conversion_rate", "Conversion rate"),
+            *rate_columns("kept_rate", "Kept rate"),
+        ],
+        rows=(
+            {
+                "day": day.day,
+                "currency": one.currency,
+                **{step.value: day.counts[step] for step in Step},
+                "gross": day.gross,
+                "net": day.net,
+                **rate_cells("conversion_rate", day.conversion_rate),
+                **rate_cells("kept_rate", day.kept_rate),
+            }
+            for one in found
+            for day in one.series
+        ),
+    )
+
+
+def months(found: Sequence[CurrencyFigures]) -> Table:
+    """One row per month and currency: its net revenue as it was, as it is, and what changed it since."""
+    return Table(
+        name="months",
+        columns=[
+            Column("month", "Month"),
+            Column("currency", "Currency"),
+            Column("at_close", "At month’s end", money=True),
+            Column("now", "Now", money=True),
+            *(Column(cause.value, f"Since: {words.CAUSES[cause]}", money=True) for cause in Cause),
+        ],
+        rows=(
+            {
+                "month": month.month,
+                "currency": one.currency,
+                "at_close": month.at_close,
+                "now": month.now,
+                **{cause.value: month.later.get(cause) for cause in Cause},
+            }
+            for one in found
+            for month in one.months
         ),
     )
 
