@@ -18,12 +18,14 @@ from dashboard_routes import Page, crawled
 
 #: What makes a section one with figures: a table, a number by itself, or a list of what is counted.
 FIGURES = re.compile(
-    r'<table\b|<dd class="figure|<(ol|ul) class="(funnel|reasons|pairs|trainings|campaigns|history)"', re.DOTALL
+    r'<table\b|<(?:dd|p) class="figure|<(?:ol|ul) class="(?:funnel|reasons|pairs|trainings|campaigns|history)"',
+    re.DOTALL,
 )
 
 #: Tables that are no figures of the shop's -> why nobody keeps them as a file.
 NOT_KEPT = {
     'class="difference"': "two versions of a form that is not saved yet",
+    'class="figure none"': "a sentence that there is no figure",
 }
 
 
@@ -42,7 +44,7 @@ def without_download(pages: dict[str, Page]) -> list[str]:
         for section in page.sections
         if FIGURES.search(section)
         and 'class="downloads"' not in section
-        and not any(mark in section for mark in NOT_KEPT)
+        and not any(mark in section and len(FIGURES.findall(section)) == 1 for mark in NOT_KEPT)
     ]
 
 
