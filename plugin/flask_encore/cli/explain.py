@@ -12,7 +12,7 @@ from flask_encore.cli.terminal import AS_JSON, runtime, told
 from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.services import explaining
 from flask_encore.services.explaining import Campaigned, Explained, TookPart
-from flask_encore.services.reasons import REASONS, REFUSALS
+from flask_encore.services.reasons import REASONS, refusal
 from flask_encore.services.runtime import Runtime
 
 _PAGES = {"thank_you": "thank-you page", "order_status": "order page"}
@@ -95,8 +95,7 @@ def _part(part: TookPart) -> str:
 
 
 def _weighed(entry: Mapping[str, Any]) -> str:
-    refused = entry.get("filtered") or ""
-    if refused:
-        return f"– {entry['sku']} {REFUSALS.get(refused, refused)}"
+    if refused := refusal(entry):
+        return f"– {entry['sku']} {refused}"
     worth = entry.get("worth")
     return f"✓ {entry['sku']} can be offered" + (f", worth {worth:.4g}" if worth is not None else "")

@@ -116,10 +116,11 @@ def explain(rt: Runtime, order_ref: str) -> Sequence[Explained] | None:
         read = decisions.page(connection, order_ref, account=rt.account, placement="")
     if read is None:
         return None
-    return [_explained(row, charge.status if charge else "") for row, charge in read.steps]
+    return [explained(row, charge.status if charge else "") for row, charge in read.steps]
 
 
-def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+def explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+    """A row of ``encore_decisions`` as what it explains; *charge_status* is empty while nobody accepted."""
     trace: Mapping[str, Any] = row["trace"] or {}
     return Explained(
         id=row["id"],

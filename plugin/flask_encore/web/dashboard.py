@@ -15,6 +15,7 @@ from flask_encore.web import (
     campaign_pages,
     customers_page,
     history_page,
+    order_page,
     orders_page,
     pair_page,
     patterns_page,
@@ -38,6 +39,7 @@ def create_blueprint() -> Blueprint:
     for room in (
         today_page,
         orders_page,
+        order_page,
         refund_page,
         campaign_pages,
         campaign_editor,

@@ -348,6 +348,7 @@ def environment() -> Environment:
         "minor": lambda minor_units, currency: _say.money(Money(minor_units, currency)),
         "count": lambda number: format_decimal(number, locale="en"),
         "percent": _percent,
+        "capitalize_first": lambda sentence: sentence[:1].upper() + sentence[1:],
         "signed": lambda amount: f"+{_say.money(amount)}" if amount.minor_units > 0 else _say.money(amount),
         "less": lambda amount: _say.money(Money(-amount.minor_units, amount.currency)),
         "basis_points": lambda share: format_percent(share / 10_000, "0.##%", locale="en"),
