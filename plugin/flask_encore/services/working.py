@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from flask_encore.services import rolling, sending, uplift
+from flask_encore.services import retention, rolling, sending, uplift
 from flask_encore.services.recovering import sweep
 from flask_encore.services.runtime import Runtime, logger
 
@@ -99,7 +99,7 @@ class Worker:
 
 
 def work_once(rt: Runtime, *, aside: bool = False) -> None:
-    """One round: everything due, once. Webhooks are on their way afterwards; nothing waits for them.
+    """One round: everything due, once. Webhooks are on their way afterwards, and nothing waits for them.
 
     Args:
         aside: Somebody else calls `count_once`, which may take a minute in a large shop.
@@ -108,8 +108,9 @@ def work_once(rt: Runtime, *, aside: bool = False) -> None:
         sweep(rt)
     finally:
         sending.send(rt)
-        if not aside:
-            count_once(rt)
+    retention.tend(rt)
+    if not aside:
+        count_once(rt)
 
 
 def count_once(rt: Runtime) -> None:
