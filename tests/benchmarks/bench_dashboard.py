@@ -55,8 +55,9 @@ def main() -> int:
         app, rt = _shop(Path(folder), options.database)
         told = {"database": rt.db.engine.url.get_backend_name(), "impressions": options.impressions}
         begun = time.monotonic()
-        _fill(rt, options.impressions, seed=options.seed)
-        print(f"{options.impressions:,} decisions written in {time.monotonic() - begun:.0f} s", flush=True)
+        if not options.filled:
+            _fill(rt, options.impressions, seed=options.seed)
+            print(f"{options.impressions:,} decisions written in {time.monotonic() - begun:.0f} s", flush=True)
         if not options.uncounted:
             told |= _count(rt)
         told |= {"load": os.getloadavg()[0], "ms": _measure(app, rt, options.rounds)}
@@ -300,7 +301,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--impressions", type=lambda text: int(float(text)), default=1_000_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", help="An empty PostgreSQL database's URL; default is a SQLite file.")
+    parser.add_argument("--database", help="An empty database's URL; default is a SQLite file of its own.")
+    parser.add_argument("--filled", action="store_true", help="The database is that of an earlier run.")
     parser.add_argument("--uncounted", action="store_true", help="As if no worker ever ran.")
     parser.add_argument("--json", help="Write the numbers there, too.")
     return parser.parse_args()
