@@ -147,6 +147,25 @@ def test_words_of_several_languages_survive_the_form(shop: Shop) -> None:
     assert stored(shop) == written
 
 
+@pytest.mark.parametrize(
+    ("typed", "percent"),
+    [
+        ({}, None),
+        ({"v.1.discount": "on"}, 0),
+        ({"v.1.percent": "25"}, 25),
+        ({"v.1.discount": "on", "v.1.percent": "5"}, 5),
+    ],
+)
+def test_a_discount_is_the_variants_own_when_it_is_ticked_or_typed(
+    shop: Shop, typed: dict[str, str], percent: int | None
+) -> None:
+    post(shop, f"{LIST}new", FORM | {"varies": "discount", "then": "save"} | typed)
+    saved = stored(shop)
+    assert saved is not None
+    found = saved.experiment.variants[1].discount
+    assert (None if found is None else found.percent) == percent
+
+
 def test_shares_are_made_equal_and_rows_come_and_go_without_saving(shop: Shop) -> None:
     launch(shop, "tea")
     more = form_in(post(shop, f"{LIST}new", FORM | {"then": "add"}))

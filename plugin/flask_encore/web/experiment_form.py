@@ -165,7 +165,9 @@ def _variant(fields: Fields, row: int, varies: str, errors: dict[str, list[str]]
         copy = _copy(fields, row, errors)
         return variant | ({"copy": copy} if copy else {})
     if varies == Varies.DISCOUNT:
-        return variant | ({"discount": _discount(fields, name, errors)} if fields.get(f"{name}discount") else {})
+        # Whoever types an amount means it, ticked or not; ticked and empty is no discount at all.
+        is_own = any(_text(fields, f"{name}{part}") for part in ("discount", "percent", "amounts"))
+        return variant | ({"discount": _discount(fields, name, errors)} if is_own else {})
     if varies in (Varies.CAMPAIGN, Varies.MODEL):
         said = _text(fields, f"{name}{varies}")
         return variant | ({varies: said} if said else {})

@@ -108,8 +108,9 @@ def verdict(judged: Judged) -> str:
 
 
 def missing(judged: Judged, currency: str) -> str:
-    """How many orders are missing, as a sentence; empty where nothing so far can tell."""
-    if judged.more_orders is None:
+    """How many orders are missing, as a sentence; empty where a difference shows already, or nothing can tell."""
+    any_day = judged.comparison.any_day
+    if judged.more_orders is None or (any_day is not None and 0 not in any_day):
         return ""
     if judged.worth_minor is None:
         return f"About {judged.more_orders:,} more orders are needed before anything can be said."
