@@ -14,7 +14,6 @@ from flask_encore.web import (
     campaign_files,
     campaign_pages,
     customers_page,
-    downloads,
     experiments_page,
     history_page,
     order_page,
