@@ -12,7 +12,7 @@ from flask_encore.cli.terminal import AS_JSON, runtime, told
 from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.services import explaining
 from flask_encore.services.explaining import Campaigned, Explained, TookPart
-from flask_encore.services.reasons import REASONS, REFUSALS
+from flask_encore.services.reasons import REASONS, refusal
 from flask_encore.services.runtime import Runtime
 
 _PAGES = {"thank_you": "thank-you page", "order_status": "order page"}
@@ -23,6 +23,9 @@ _AGAIN = {
     False: "another decision! The log does not tell the truth; please report this",
     None: "not possible, the log has no trace of it",
 }
+
+
+_PURGED = "not possible, its details were purged: the shop does not keep them for so long"
 
 
 @click.command()
@@ -72,7 +75,8 @@ def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
         yield "  Products that were weighed:"
         for entry in one.candidates:
             yield f"    {_weighed(entry)}"
-    yield f"  made again from the log: {_AGAIN[one.is_reproduced]}"
+    again = _PURGED if one.is_purged else _AGAIN[one.is_reproduced]
+    yield f"  made again from the log: {again}"
 
 
 def _named(campaign_ref: str | None) -> str:
@@ -95,8 +99,7 @@ def _part(part: TookPart) -> str:
 
 
 def _weighed(entry: Mapping[str, Any]) -> str:
-    refused = entry.get("filtered") or ""
-    if refused:
-        return f"– {entry['sku']} {REFUSALS.get(refused, refused)}"
+    if refused := refusal(entry):
+        return f"– {entry['sku']} {refused}"
     worth = entry.get("worth")
     return f"✓ {entry['sku']} can be offered" + (f", worth {worth:.4g}" if worth is not None else "")

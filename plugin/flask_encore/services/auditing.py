@@ -29,6 +29,7 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    RESEND = "resend"  #: a message handed to the shop's handlers again
     ROLL_OUT = "roll_out"  #: a variant of an experiment written into its campaign
     CATALOGUE = "catalogue"  #: products written through the API
     RELEASE = "release"  #: the time to undo ended before its time

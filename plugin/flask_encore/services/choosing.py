@@ -23,6 +23,7 @@ from flask_encore.domain.kinds import Complementary, skus_of
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Placement
 from flask_encore.domain.pricing import Alternative, alternatives
+from flask_encore.domain.refusals import evidence
 from flask_encore.domain.rules import Trace, evaluate
 from flask_encore.services.campaign_limits import left, limited, spent
 from flask_encore.services.reasons import REFUSALS
@@ -253,7 +254,7 @@ def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[di
     rest = left(situation, listed.campaign)
     if rest is not None:
         found = [within(one, rest) for one in found]
-    log = [one.candidate.as_json() | {"filtered": one.refused} for one in found]
+    log = [one.candidate.as_json() | {"filtered": str(one.refused)} | evidence(one.refused) for one in found]
     passed = [place for place, one in enumerate(found) if not one.refused]
     if not passed:
         return None, log

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask_encore.domain.offers import Reason
 
 #: Why there was an offer, or none; with the fix where there is one.
@@ -55,3 +58,15 @@ REFUSALS = {
     "over_budget": "is more than the campaign's budget has left",
     "already_offered": "was offered with this order before, for no more",
 }
+
+
+def refusal(entry: Mapping[str, Any]) -> str:
+    """What stood against a candidate of the log, with what was seen and what would have passed; empty when nothing did.
+
+    Logs of earlier releases have the word alone.
+    """
+    word = entry.get("filtered") or ""
+    told = REFUSALS.get(word, word)
+    if not entry.get("seen"):
+        return told
+    return f"{told}: {entry['seen']}" + (f", allowed {entry['bound']}" if entry.get("bound") else "")

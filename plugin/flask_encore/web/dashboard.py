@@ -15,6 +15,7 @@ from flask_encore.web import (
     campaign_pages,
     customers_page,
     history_page,
+    order_page,
     orders_page,
     pair_page,
     patterns_page,
@@ -27,16 +28,18 @@ from flask_encore.web import (
     webhooks_page,
 )
 from flask_encore.web.dashboard_frame import NAME, guard, headers
+from flask_encore.web.policies import Room
 
 
 def create_blueprint() -> Blueprint:
     """The routes under ``/encore/dashboard`` and the dashboard's two assets."""
-    blueprint = Blueprint(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
+    blueprint = Room(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
     blueprint.before_request(guard)
     blueprint.after_request(headers)
     for room in (
         today_page,
         orders_page,
+        order_page,
         refund_page,
         campaign_pages,
         campaign_editor,
