@@ -187,7 +187,7 @@ def test_with_enough_orders_the_uplift_has_an_interval(make_shop: ShopFactory) -
     assert re.search(rf"the holdout {amount} per eligible order .* {amount} to {amount} is the 95% interval\.", told)
     assert "You may look every day" in told
     assert re.search(rf"Adjusted {amount}, plain {amount} By chance one arm", told)
-    assert "10% of customers are held out since 1 Feb 2026" in told
+    assert "10% of customers are held out. This counts everybody since 1 Feb 2026" in told
     assert "As of 2 Mar 2026, 14:03." in told
 
 
