@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.store.migrations import VERSION_TABLE
 from flask_encore.store.models import charges, decisions, events, heartbeats, outbox
+from flask_encore.store.quarantines import needs_somebody
 
 
 def revision(connection: sa.Connection) -> str | None:
@@ -32,18 +33,17 @@ def charges_by_status(connection: sa.Connection, *, account: str, overdue: datet
     def how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.func.sum(sa.case((condition, 1), else_=0))
 
-    is_quarantined = charges.c.quarantine_reason != ""
     is_stuck = sa.and_(
         charges.c.status == ChargeStatus.SUCCEEDED.value,
         charges.c.hold_released_at.is_(None),
         charges.c.undo_until < overdue,
-        ~is_quarantined,
+        charges.c.quarantine_reason == "",
     )
     statement = (
         sa.select(
             charges.c.status,
             sa.func.count().label("charges"),
-            how_many(is_quarantined).label("quarantined"),
+            how_many(needs_somebody).label("quarantined"),
             how_many(is_stuck).label("stuck_holds"),
         )
         .where(charges.c.account == account)
