@@ -55,12 +55,12 @@ class Checkup:
         return sum(finding.severity == severity for section in self.sections for finding in section.findings)
 
 
-def checkup(rt: Runtime, *, guarded: bool, is_embedded: bool, is_working: bool) -> Checkup:
+def checkup(rt: Runtime, *, guarded: bool, is_working: bool) -> Checkup:
     """Look at everything that is cheap. Changes nothing, and asks nobody but the database.
 
     Args:
         guarded: Whether there is an admin_guard.
-        is_embedded: Whether the worker is to run in this process, and *is_working* whether it does.
+        is_working: Whether a worker runs in this process.
 
     Raises:
         StoreError: If the database is away, or not migrated.
@@ -69,7 +69,7 @@ def checkup(rt: Runtime, *, guarded: bool, is_embedded: bool, is_working: bool) 
     parts: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("Money", lambda: doctoring.money(rt, found)),
         ("Alarms", lambda: _alarms(found)),
-        ("Worker and messages", lambda: _worker(rt, is_embedded=is_embedded, is_working=is_working)),
+        ("Worker and messages", lambda: _worker(rt, found, is_working=is_working)),
         ("Webhooks", lambda: _webhooks(rt)),
         ("Database", lambda: _database(rt)),
         ("Catalogue and recommender", lambda: doctoring.data(rt)),
@@ -121,19 +121,13 @@ def _once_in(p: float | None) -> str:
     return f"{min(1 / p, 1e6):,.0f}" if p else "a million"
 
 
-def _worker(rt: Runtime, *, is_embedded: bool, is_working: bool) -> Iterator[Finding]:
+def _worker(rt: Runtime, found: Vitals, *, is_working: bool) -> Iterator[Finding]:
     yield from doctoring.worker(rt)
-    if not is_embedded:
-        yield Finding(severity="ok", subject="worker", found="runs outside the web process, as ENCORE_WORKER says")
-    elif is_working:
+    # Where none runs, or none was seen for long, the sweeper's own line says it.
+    if is_working:
         yield Finding(severity="ok", subject="worker", found="runs in this web process")
-    else:
-        yield Finding(
-            severity="warning",
-            subject="worker",
-            found="is not running in this web process; it starts with the first order or offer",
-            fix="Nothing to do while another process sweeps; see the sweeper above.",
-        )
+    elif found.swept_at is not None and rt.clock() - found.swept_at <= doctoring.SWEEPER_AGE:
+        yield Finding(severity="ok", subject="worker", found="runs in another process")
 
 
 def _webhooks(rt: Runtime) -> Iterator[Finding]:

@@ -34,7 +34,6 @@ def health() -> Response:
     found = checkup.checkup(
         app.runtime,
         guarded=app.admin_guard is not None,
-        is_embedded=app.runtime.settings.worker == "embedded",
         is_working=app.worker.is_alive,
     )
     sentence, tone = summed_up(found)
