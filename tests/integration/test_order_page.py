@@ -17,6 +17,7 @@ from flask_encore.domain.offers import Candidate
 from flask_encore.domain.rights import Actor, Right
 from flask_encore.domain.timeline import Source
 from flask_encore.services import campaigning
+from flask_encore.store.models import decisions
 from flask_encore.testing import FixedRanker
 from flask_encore.web import order_words
 
@@ -163,6 +164,17 @@ def test_titles_of_any_direction_stand_apart_and_markup_in_them_is_text(make_sho
     shop.pay()
     shop.page()
     assert "<bdi>كوب &lt;b&gt;أزرق&lt;/b&gt;</bdi>" in get(shop, ORDER).text
+
+
+def test_a_decision_whose_details_were_purged_says_so(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.pay()
+    shop.page()
+    with shop.rt.db.write() as connection:
+        connection.execute(sa.update(decisions).values(candidates=[], trace={"purged_at": shop.clock().isoformat()}))
+    page = text_of(get(shop, ORDER))
+    assert "Made again not possible: its details were purged" in page
+    assert "No product was weighed" not in page
 
 
 # The money

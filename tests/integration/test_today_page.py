@@ -184,10 +184,10 @@ def test_with_enough_orders_the_uplift_has_an_interval(make_shop: ShopFactory) -
     told = text_of(get(shop))
     amount = r"[+−]£[0-9.,]+"
     assert re.search(rf"Incremental revenue {amount} 95% interval: {amount} to {amount} On [0-9,]+ eligible", told)
-    assert re.search(rf"the holdout {amount} per eligible order .* {amount} to {amount} , with 95% certainty\.", told)
+    assert re.search(rf"the holdout {amount} per eligible order .* {amount} to {amount} is the 95% interval\.", told)
     assert "You may look every day" in told
     assert re.search(rf"Adjusted {amount}, plain {amount} By chance one arm", told)
-    assert "10% of customers are held out since 1 Feb 2026" in told
+    assert "10% of customers are held out. This counts everybody since 1 Feb 2026" in told
     assert "As of 2 Mar 2026, 14:03." in told
 
 
@@ -197,7 +197,7 @@ def test_with_too_few_orders_it_says_what_is_missing_and_shows_no_number(make_sh
     told = text_of(get(shop))
     assert "Uplift against the holdout Not enough data yet" in told
     assert re.search(r"It needs about [0-9,]+ more eligible orders there\.", told)
-    assert "with 95% certainty" not in told
+    assert "is the 95% interval" not in told
 
 
 def test_arms_whose_sizes_cannot_be_chance_have_no_result(make_shop: ShopFactory) -> None:
@@ -208,7 +208,7 @@ def test_arms_whose_sizes_cannot_be_chance_have_no_result(make_shop: ShopFactory
     assert '<p class="banner bad"><strong>The arms’ sizes do not fit.</strong>' in page.text
     assert "Incremental revenue No result" in told
     assert "per eligible order" not in told
-    assert "with 95% certainty" not in told
+    assert "is the 95% interval" not in told
 
 
 def test_every_verdict_has_its_place_in_the_template() -> None:

@@ -25,6 +25,9 @@ _AGAIN = {
 }
 
 
+_PURGED = "not possible, its details were purged: the shop does not keep them for so long"
+
+
 @click.command()
 @click.argument("order_ref")
 @AS_JSON
@@ -72,7 +75,8 @@ def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
         yield "  Products that were weighed:"
         for entry in one.candidates:
             yield f"    {_weighed(entry)}"
-    yield f"  made again from the log: {_AGAIN[one.is_reproduced]}"
+    again = _PURGED if one.is_purged else _AGAIN[one.is_reproduced]
+    yield f"  made again from the log: {again}"
 
 
 def _named(campaign_ref: str | None) -> str:

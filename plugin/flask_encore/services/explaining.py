@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
-from flask_encore.domain.replay import replay
+from flask_encore.domain.replay import is_purged, replay
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import decisions
 
@@ -51,7 +51,8 @@ class Explained:
         asked: Campaigns in the order they were asked; *asked_before* more were asked and are only counted.
         candidates: What the campaign that spoke weighed, best first, each with what refused it.
         is_reproduced: Whether the log, made again, leads to what was decided; ``None`` for decisions of earlier
-            releases, whose log has no trace.
+            releases, whose log has no trace, and for those whose details were purged.
+        is_purged: The candidates and the trace are gone, because the shop does not keep them for so long.
         charge_status: Where the money of the accepted offer is; empty while nobody accepted.
     """
 
@@ -71,6 +72,7 @@ class Explained:
     model_version: str
     latency_us: int
     is_reproduced: bool | None
+    is_purged: bool
     charge_status: str
     experiments: tuple[TookPart, ...] = ()
 
@@ -96,6 +98,7 @@ class Explained:
             "model_version": self.model_version,
             "latency_us": self.latency_us,
             "is_reproduced": self.is_reproduced,
+            "is_purged": self.is_purged,
             "charge_status": self.charge_status,
             "experiments": [
                 {
@@ -142,6 +145,7 @@ def explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
         model_version=row["model_version"],
         latency_us=row["latency_us"],
         is_reproduced=_is_reproduced(row),
+        is_purged=is_purged(row["trace"]),
         charge_status=charge_status,
         experiments=tuple(
             TookPart(
@@ -158,7 +162,7 @@ def explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
 
 def _is_reproduced(row: Mapping[Any, Any]) -> bool | None:
     """Whether the stored trace and candidates lead to the stored decision."""
-    if row["trace"] is None:
+    if row["trace"] is None or is_purged(row["trace"]):
         return None
     picked = row["trace"].get("picked")
     try:

@@ -14,6 +14,7 @@ from flask_encore.web import (
     campaign_files,
     campaign_pages,
     customers_page,
+    experiments_page,
     health_page,
     history_page,
     intervening_pages,
@@ -30,11 +31,12 @@ from flask_encore.web import (
     webhooks_page,
 )
 from flask_encore.web.dashboard_frame import NAME, guard, headers
+from flask_encore.web.policies import Room
 
 
 def create_blueprint() -> Blueprint:
     """The routes under ``/encore/dashboard`` and the dashboard's two assets."""
-    blueprint = Blueprint(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
+    blueprint = Room(NAME, __name__, static_folder=encore_static.DASHBOARD, static_url_path="/static/dashboard")
     blueprint.before_request(guard)
     blueprint.after_request(headers)
     for room in (
@@ -46,6 +48,7 @@ def create_blueprint() -> Blueprint:
         campaign_pages,
         campaign_editor,
         campaign_files,
+        experiments_page,
         customers_page,
         health_page,
         history_page,

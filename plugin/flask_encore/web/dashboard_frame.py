@@ -151,6 +151,11 @@ def needs(right: Right) -> Callable[[View], View]:
     return policies.needs(right, _lacks)
 
 
+def may(right: Right) -> bool:
+    """Whether the present actor may; nobody may anything."""
+    return right in g.get("encore_rights", ())
+
+
 def _lacks(right: Right) -> Response:
     return message(403, "This is not yours to do", f"{g.encore_actor} may not {WHAT_IT_ALLOWS[right]}. {ASK_FOR_IT}")
 
@@ -256,7 +261,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
         .render(
             {
                 "actor": actor,
-                "may": lambda right: Right(right) in g.get("encore_rights", ()),
+                "may": lambda right: may(Right(right)),
                 "home_url": url("overview"),
                 "css_url": _asset_url("dashboard.css"),
                 "js_url": _asset_url("dashboard.js"),
@@ -264,7 +269,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
                 "when": lambda moment: _when(moment, settings.zone),
                 "day": lambda moment: format_datetime(moment, "d MMM y", tzinfo=settings.zone, locale="en"),
                 "url": url,
-                "rooms": rooms() if actor else {},
+                "rooms": rooms() if may(Right.READ) else {},
                 "here": here,
                 "switches": _switches() if actor else None,
                 "seal": seal() if actor else "",
@@ -350,7 +355,7 @@ def environment() -> Environment:
         "date": lambda day: format_date(day, "d MMM y", locale="en"),
         "month": lambda day: format_date(day, "MMMM y", locale="en"),
         # Of a probability nobody needs more than whether it is small.
-        "tiny": lambda p: f"{p:.2f}" if p >= 0.01 else f"{p:.4f}" if p >= 0.0001 else "< 0.0001",
+        "p_value": lambda p: "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}",
         "share_of": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "0%",
         "currency_name": lambda code: get_currency_name(code.upper(), locale="en"),
     }

@@ -16,7 +16,7 @@ from flask_encore.services.reporting import Period
 from flask_encore.web import dashboard_words as words
 from flask_encore.web import order_words, report_tables
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import LONGEST_ACTOR, needs, on_database, page, see, url
+from flask_encore.web.dashboard_frame import LONGEST_ACTOR, may, needs, on_database, page, see, url
 from flask_encore.web.downloads import offered
 
 HERE = "orders"
@@ -111,7 +111,7 @@ def orders() -> Response:
         all_url=url("orders", period=period.value),
         newest_url=url("orders", **chosen),
         older_url=url("orders", **chosen, after=listed.older, _anchor=LIST),
-        can_refund=lambda entry: entry.refundable and app.runtime.gateway is not None,
+        can_refund=lambda entry: may(Right.REFUND) and entry.refundable and app.runtime.gateway is not None,
         refund_url=lambda entry: url("confirm_refund", charge_ref=entry.id),
     )
 

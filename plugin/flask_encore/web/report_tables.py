@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flask_encore.domain.assignment import Arm
 from flask_encore.domain.funnel import Leak, Rate, Step
+from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
 from flask_encore.domain.restatement import Cause
 from flask_encore.services import exporting
 from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
 from flask_encore.services.today import CurrencyFigures
+from flask_encore.services.uplift import Uplift
 from flask_encore.web import dashboard_words as words
 from flask_encore.web.downloads import Column, Table
 
@@ -85,6 +88,67 @@ def days(found: Sequence[CurrencyFigures]) -> Table:
             for day in one.series
         ),
     )
+
+
+def earnings(found: Sequence[CurrencyFigures]) -> Table:
+    """One row per currency: what came in, what came off, and what is left."""
+    amounts = {
+        "gross": "Gross",
+        "refunded": "Refunded",
+        "disputed": "Disputed",
+        "fees": "Stripe’s fees",
+        "net": "Net revenue",
+        "profit": "Profit",
+    }
+    counts = {"kept": "Charges kept", "profit_of": "Profit is of", "charges_without_fee": "Charges without a known fee"}
+    return Table(
+        name="earnings",
+        columns=[
+            Column("currency", "Currency"),
+            *(Column(name, title, money=True) for name, title in amounts.items()),
+            *(Column(name, title) for name, title in counts.items()),
+        ],
+        rows=(
+            {"currency": one.currency} | {name: getattr(one.earnings, name) for name in (*amounts, *counts)}
+            for one in found
+        ),
+    )
+
+
+def arms(found: Sequence[CurrencyFigures]) -> Table:
+    """One row per currency and arm of the standing holdout; what offers added stands with the treatment."""
+    bounds = {"added_low": "Added, from", "added": "Added", "added_high": "Added, to"}
+    return Table(
+        name="uplift",
+        columns=[
+            Column("currency", "Currency"),
+            Column("arm", "Arm"),
+            Column("customers", "Customers"),
+            Column("expected", "Expected customers"),
+            Column("orders", "Eligible orders"),
+            Column("buyers", "Bought an offer"),
+            *(Column(name, title, money=True) for name, title in bounds.items()),
+        ],
+        rows=(
+            {
+                "currency": one.currency,
+                "arm": name,
+                "customers": arm.customers,
+                "expected": one.uplift.sample.expected[name] if one.uplift.sample else None,
+                "orders": arm.orders,
+                "buyers": arm.buyers,
+                **dict(zip(bounds, _added(one.uplift, name), strict=True)),
+            }
+            for one in found
+            for name, arm in one.uplift.arms.items()
+        ),
+    )
+
+
+def _added(uplift: Uplift, arm: str) -> Sequence[Money | None]:
+    """What offers added: low, value, high; nothing where the page tells no result."""
+    fits = uplift.sample is not None and not uplift.sample.is_mismatch
+    return uplift.incremental if arm == Arm.TREATMENT and fits and uplift.incremental else (None, None, None)
 
 
 def months(found: Sequence[CurrencyFigures]) -> Table:

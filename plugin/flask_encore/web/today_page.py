@@ -109,6 +109,8 @@ def overview() -> Response:
     chosen = _chosen(present, notices)
     report, currency = _figures(rt, chosen.days, notices)
     answer = downloads.offered(
+        report_tables.earnings(report.figures),
+        report_tables.arms(report.figures),
         report_tables.funnels(report.figures),
         report_tables.days(report.figures),
         report_tables.months(report.figures),
