@@ -209,7 +209,7 @@ def test_periods_and_typed_days_are_plain_addresses(served: Served, open_page: O
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "page")
     expect(page.get_by_role("heading", name="Nothing in this period")).to_be_visible()
 
-    page.get_by_text("From, to").click()
+    page.get_by_text("Other days").click()
     page.get_by_label("From", exact=True).fill("2026-03-02")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="British Pound")).to_be_visible()

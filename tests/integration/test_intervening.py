@@ -37,9 +37,9 @@ from flask_encore.store import charges
 RELEASED = ["charge_succeeded", "hold_released"]
 
 
-def the_charge(shop: Shop) -> Charge:
+def the_charge(shop: Shop, order_ref: str = "1042") -> Charge:
     with shop.rt.db.read() as connection:
-        found = charges.find(connection, charge_row(shop)["id"])
+        found = charges.find(connection, charge_row(shop, order_ref)["id"])
     assert found is not None
     return found
 
@@ -69,6 +69,41 @@ def test_a_hold_that_is_ended_early_is_told_once_and_cannot_be_undone(any_shop: 
     assert audited(shop) == [("anna", "release", before, after)]
 
 
+SENTENCE = "This can no longer be undone here. If you have changed your mind, please contact the shop."
+
+
+def test_a_shopper_who_undoes_too_late_is_told_so_and_nobody_else(any_shop: Shop) -> None:
+    shop = any_shop
+    token = charged(shop)
+    assert SENTENCE not in shop.page().text
+    intervening.release_early(shop.rt, the_charge(shop), actor="anna")
+    assert SENTENCE not in shop.page().text
+
+    fragment = shop.app.test_client().post(f"/encore/offers/{token}/undo", headers={"X-Encore-Fragment": "1"})
+    form = shop.app.test_client().post(f"/encore/offers/{token}/undo", follow_redirects=True)
+
+    assert (fragment.status_code, form.status_code) == (200, 200)
+    assert fragment.text.count(SENTENCE) == form.text.count(SENTENCE) == 1
+    assert charge_row(shop)["status"] == "succeeded"
+    assert shop.stripe.refunds() == []
+
+
+@pytest.mark.parametrize("state", ["open", "undoable", "undone"])
+def test_nobody_can_have_a_card_say_that_it_is_too_late_when_it_is_not(any_shop: Shop, state: str) -> None:
+    shop = any_shop
+    token = offered(shop)
+    if state != "open":
+        shop.accept(token)
+    if state == "undone":
+        shop.post(token, "undo")
+    late = charged(shop, "late")
+    intervening.release_early(shop.rt, the_charge(shop, "late"), actor="anna")
+    redirect = shop.app.test_client().post(f"/encore/offers/{late}/undo")
+
+    assert SENTENCE in shop.app.test_client().get(redirect.location).text
+    assert SENTENCE not in shop.app.test_client().get(redirect.location.replace("late", "1042")).text
+
+
 @pytest.mark.parametrize("answer", ["undone", "released", "refunded"])
 def test_what_is_over_cannot_be_released_early(any_shop: Shop, answer: str) -> None:
     shop = any_shop
@@ -92,7 +127,7 @@ def test_what_is_over_cannot_be_released_early(any_shop: Shop, answer: str) -> N
     assert audited(shop) == []
 
 
-def test_a_quarantined_charge_is_not_released(any_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quarantined_charge_is_not_released(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -291,9 +326,7 @@ def test_money_on_what_was_given_up_stays_in_quarantine(any_shop: Shop, monkeypa
     assert before["quarantine_reason"] == "paid_after_cancel"
 
 
-def test_money_beside_the_charge_keeps_it_until_that_money_went_back(
-    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_money_beside_the_charge_keeps_it_until_that_money_went_back(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     charge = the_charge(shop)
@@ -323,7 +356,7 @@ def test_money_beside_the_charge_keeps_it_until_that_money_went_back(
     assert told(shop) == RELEASED
 
 
-def test_a_reason_that_changed_meanwhile_is_not_ended_unseen(any_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_that_changed_meanwhile_is_not_ended_unseen(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -379,9 +412,7 @@ def test_a_crash_after_a_quarantine_ended_loses_nothing(any_shop: Shop, monkeypa
     assert untold(shop) == []
 
 
-def test_what_was_settled_by_hand_says_who_did_and_stays_quarantined(
-    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_settled_by_hand_says_who_did_and_stays_quarantined(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -412,7 +443,7 @@ def test_a_new_reason_has_to_be_looked_at_again(any_shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("actor", ["", "x" * 300, "a\nb", None, 7])
-def test_somebody_without_a_name_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch, actor: Any) -> None:
+def test_somebody_without_a_name_changes_nothing(shop: Shop, actor: Any) -> None:
     charged(shop)
     _quarantine(shop)
     before = charge_row(shop)

@@ -267,6 +267,16 @@ class RefundSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What Stripe kept of a charge, in the currency it settles in, which need not be the charge's.
+
+    Stripe gives it back with no refund, and what it takes for a dispute is none of it.
+    """
+
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayEvent:
     """A verified webhook. Only its identity is used: what it says is read anew from Stripe (invariant I6).
 
@@ -339,6 +349,10 @@ class Gateway(Protocol):
 
     def is_disputed(self, payment_intent_ref: str) -> bool:
         """Whether the charge of this PaymentIntent is disputed."""
+        ...
+
+    def fee(self, payment_intent_ref: str) -> Fee | None:
+        """What Stripe kept of this PaymentIntent's charge; ``None`` without a charge, or when it is not known yet."""
         ...
 
     def event(self, body: bytes, signature: str) -> GatewayEvent:

@@ -139,15 +139,22 @@ class Line:
     ys: tuple[float | None, ...]
 
 
-def line(values: Sequence[float | None], on: Scale, *, intervals: Sequence[Interval | None] = ()) -> Line:
+def line(
+    values: Sequence[float | None],
+    on: Scale,
+    *,
+    intervals: Sequence[Interval | None] = (),
+    is_running: bool = False,
+) -> Line:
     """Join the values that stand next to each other; a gap stays a gap.
 
     Args:
         intervals: One for each value, or none at all. A value without one has no band there.
+        is_running: The last value still grows, so it is a dot of its own: a line down to it would tell of a fall.
     """
     slots = len(values)
     path, band, lone = [], [], []
-    for run in _runs(values):
+    for run in _runs(values, last_alone=is_running):
         points = [(middle(slot, slots), on.y(values[slot] or 0)) for slot in run]
         known = [intervals[slot] if intervals else None for slot in run]
         edges = [(x, on.y(one.high), on.y(one.low)) for (x, _), one in zip(points, known, strict=True) if one]
@@ -163,8 +170,13 @@ def line(values: Sequence[float | None], on: Scale, *, intervals: Sequence[Inter
     return Line(path="".join(path), band="".join(band), lone=tuple(lone), ys=ys)
 
 
-def _runs(values: Sequence[float | None]) -> Iterator[list[int]]:
-    for known, slots in groupby(range(len(values)), key=lambda slot: values[slot] is not None):
+def _runs(values: Sequence[float | None], *, last_alone: bool) -> Iterator[list[int]]:
+    last = len(values) - 1
+
+    def run_of(slot: int) -> tuple[bool, bool]:
+        return values[slot] is not None, last_alone and slot == last
+
+    for (known, _), slots in groupby(range(len(values)), key=run_of):
         if known:
             yield list(slots)
 

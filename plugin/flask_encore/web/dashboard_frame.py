@@ -355,7 +355,7 @@ def environment() -> Environment:
         "date": lambda day: format_date(day, "d MMM y", locale="en"),
         "month": lambda day: format_date(day, "MMMM y", locale="en"),
         # Of a probability nobody needs more than whether it is small.
-        "tiny": lambda p: f"{p:.2f}" if p >= 0.01 else f"{p:.4f}" if p >= 0.0001 else "< 0.0001",
+        "p_value": lambda p: "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}",
         "share_of": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "0%",
         "currency_name": lambda code: get_currency_name(code.upper(), locale="en"),
     }

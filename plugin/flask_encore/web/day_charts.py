@@ -11,7 +11,7 @@ from babel.dates import format_date
 from babel.numbers import format_compact_currency, format_decimal, format_percent
 
 from flask_encore.domain.funnel import MIN_TRIALS, Rate, Step
-from flask_encore.domain.money import Money
+from flask_encore.domain.money import Money, exponent
 from flask_encore.services.today import DayFigures
 from flask_encore.web import charts
 from flask_encore.web.charts import Bar, Line, Scale, Size, Span
@@ -155,9 +155,9 @@ def rates(days: Sequence[DayFigures], *, today: date) -> Drawn:
         summary=f"Line chart of conversion rate and kept rate, {_between(days)}.",
         axes=_axes(points, size, on, _percent),
         series=[drawn(0, "Conversion rate", "one"), drawn(1, "Kept rate", "three")],
-        columns=[size.value.capitalize(), "Shown", "Conversion rate", "Kept rate"],
+        columns=[size.value.capitalize(), "Conversion rate", "Kept rate", "Shown"],
         rows=[
-            [_label(point.span, size, today), _count(point.counts[Step.SHOWN]), _rate(accepted), _rate(kept)]
+            [_label(point.span, size, today), _rate(accepted), _rate(kept), _count(point.counts[Step.SHOWN])]
             for point, (accepted, kept) in zip(points, found, strict=True)
         ],
     )
@@ -166,12 +166,17 @@ def rates(days: Sequence[DayFigures], *, today: date) -> Drawn:
 def revenue(days: Sequence[DayFigures], *, today: date) -> Drawn:
     """Net revenue, a bar for each day of orders."""
     size = charts.fitting(days[0].day, days[-1].day)
+    title = f"Net revenue per {size.value}"
+    if not any(day.gross.minor_units for day in days):
+        return Drawn(key="revenue", title=title, empty="No offer of these days was charged.")
     points = pooled(days, size)
     amounts = [point.net.minor_units for point in points]
-    on, currency = charts.scale(amounts, whole=True), days[0].net.currency
+    currency = days[0].net.currency
+    # Where everything went back the scale still is of whole units, not of their hundredth parts.
+    on = charts.scale(amounts if any(amounts) else [10 ** exponent(currency)], whole=True)
     return Drawn(
         key="revenue",
-        title=f"Net revenue per {size.value}",
+        title=title,
         note="By the day of the order: a refund changes the day it takes from.",
         summary=f"Bar chart of net revenue, {_between(days)}.",
         axes=_axes(points, size, on, lambda value: _tick(value, currency)),
@@ -186,16 +191,24 @@ def steps(days: Sequence[DayFigures], *, today: date) -> tuple[Drawn, Drawn]:
     """The funnel over time in two charts, for what was offered dwarfs what was taken."""
     size = charts.fitting(days[0].day, days[-1].day)
     points = pooled(days, size)
+    is_running = points[-1].span.last >= today
 
-    def drawn(key: str, title: str, looks: dict[Step, str]) -> Drawn:
+    def drawn(key: str, title: str, empty: str, looks: dict[Step, str]) -> Drawn:
+        title = f"{title} per {size.value}"
+        if not any(point.counts[step] for point in points for step in looks):
+            return Drawn(key=key, title=title, empty=empty)
         on = charts.scale([point.counts[step] for point in points for step in looks], whole=True)
         return Drawn(
             key=key,
-            title=f"{title} per {size.value}",
+            title=title,
             summary=f"Line chart of {', '.join(looks)} orders, {_between(days)}.",
             axes=_axes(points, size, on, _count),
             series=[
-                Series(name=step.capitalize(), look=look, line=charts.line([p.counts[step] for p in points], on))
+                Series(
+                    name=step.capitalize(),
+                    look=look,
+                    line=charts.line([point.counts[step] for point in points], on, is_running=is_running),
+                )
                 for step, look in looks.items()
             ],
             columns=[size.value.capitalize(), *(step.capitalize() for step in looks)],
@@ -205,8 +218,18 @@ def steps(days: Sequence[DayFigures], *, today: date) -> tuple[Drawn, Drawn]:
         )
 
     return (
-        drawn("offered", "Orders with an offer", {Step.ELIGIBLE: "four", Step.SHOWN: "one"}),
-        drawn("taken", "Offers taken", {Step.ACCEPTED: "one", Step.CHARGED: "two", Step.KEPT: "three"}),
+        drawn(
+            "offered",
+            "Orders with an offer",
+            "No order of these days was eligible.",
+            {Step.ELIGIBLE: "four", Step.SHOWN: "one"},
+        ),
+        drawn(
+            "taken",
+            "Offers taken",
+            "No offer of these days was accepted.",
+            {Step.ACCEPTED: "one", Step.CHARGED: "two", Step.KEPT: "three"},
+        ),
     )
 
 
@@ -215,7 +238,9 @@ def _size_for_rates(days: Sequence[DayFigures]) -> Size | None:
     sizes = list(Size)
     shares = {}
     for size in sizes[sizes.index(charts.fitting(days[0].day, days[-1].day)) :]:
-        asked = [point.rate(Step.ACCEPTED) for point in pooled(days, size) if point.counts[Step.SHOWN]]
+        points = pooled(days, size)
+        # The two at the ends may be cut off, which says nothing of the others.
+        asked = [rate for point in points[1:-1] or points if (rate := point.rate(Step.ACCEPTED)).trials]
         shares[size] = sum(rate.is_enough for rate in asked) / len(asked) if asked else 0
         if shares[size] >= MOST:
             return size

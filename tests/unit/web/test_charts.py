@@ -131,6 +131,12 @@ def test_a_point_between_gaps_is_a_dot_with_a_whisker() -> None:
     assert (made.path, made.band) == ("", "")
 
 
+def test_a_value_that_still_grows_is_no_end_of_a_line() -> None:
+    made = line([4, 4, 1], scale([4], whole=True), is_running=True)
+    assert made.path == "M16.667 0L50 0"
+    assert made.lone == (Lone(x=83.333, y=75, high=75, low=75),)
+
+
 def test_one_day_is_one_dot_in_the_middle() -> None:
     assert line([7], scale([7], whole=True)).lone == (Lone(x=50, y=12.5, high=12.5, low=12.5),)
 
