@@ -258,7 +258,10 @@ def test_messages_nobody_took_and_deliveries_that_were_given_up_stay(any_shop: S
     keep(shop, 30)
     with shop.rt.db.write() as connection:
         connection.execute(
-            sa.text("UPDATE encore_webhook_deliveries SET status = 'failed', delivered_at = NULL WHERE id = 1")
+            sa.text(
+                "UPDATE encore_webhook_deliveries SET status = 'failed', delivered_at = NULL "
+                "WHERE id = (SELECT MIN(id) FROM encore_webhook_deliveries)"
+            )
         )
     shop.clock.advance(days=400)
 
