@@ -15,7 +15,6 @@ from hosts import together
 from flask_encore.domain.scopes import Scope
 from flask_encore.services import api_answers, recording, refunding
 from flask_encore.store import api_answers as answers_table
-from flask_encore.store import refunds
 
 
 def charged(shop: Shop, order_ref: str = "1042") -> str:
@@ -43,7 +42,7 @@ def test_a_charge_tells_its_money_and_its_history(any_shop: Shop) -> None:
         {"amount": 0, "currency": "gbp"},
     )
     assert (one["status"], one["charged_at"], one["failure_code"]) == ("succeeded", "2026-03-02T14:03:00Z", None)
-    assert [change["status"] for change in one["timeline"]][::3] == ["claimed", "succeeded"]
+    assert [one["timeline"][at]["status"] for at in (0, -1)] == ["claimed", "succeeded"]
     assert {change["source"] for change in one["timeline"]} == {"click"}
     [listed] = client.get("/charges?order_ref=1042&status=succeeded").get_json()["items"]
     assert {name: one[name] for name in listed} == listed
@@ -145,7 +144,6 @@ def test_control_without_the_guards_of_refunding_every_request_would_be_a_refund
         client.post(f"/charges/{id}/refund", **given(f"k-{number}"))
 
     assert len(any_shop.stripe.refunds()) == 3
-    assert refunds.open_request is not None
 
 
 # The same request twice
@@ -228,8 +226,7 @@ def test_an_answer_is_forgotten_after_a_day(any_shop: Shop) -> None:
 
 
 def test_a_request_whose_process_died_is_taken_over_and_not_before(any_shop: Shop) -> None:
-    client, token = Client(any_shop), any_shop.rows("api_tokens")
-    body = order(any_shop)
+    client, body = Client(any_shop), order(any_shop)
     client.post("/orders", json=body, **given())
     with any_shop.rt.db.write() as connection:
         connection.exec_driver_sql("UPDATE encore_api_answers SET status = NULL, body = NULL, location = NULL")
@@ -239,7 +236,6 @@ def test_a_request_whose_process_died_is_taken_over_and_not_before(any_shop: Sho
     assert under_way.headers["Retry-After"] == "1"
     any_shop.clock.advance(seconds=api_answers.ABANDONED.total_seconds())
     assert client.post("/orders", json=body, **given()).get_json()["recorded"] == "duplicate"
-    assert token == any_shop.rows("api_tokens")[: len(token)]
 
 
 def answered_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[int], int]:
