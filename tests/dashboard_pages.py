@@ -24,8 +24,9 @@ def get(shop: Shop, path: str = HOME, **query: str) -> Any:
 
 
 def text_of(response: Any) -> str:
-    """What a reader reads: no tags, single spaces."""
+    """What a reader reads: no tags, no closed dialogs and popovers, single spaces."""
     body = re.sub(r"<(title|dialog).*?</\1>", " ", response.text, flags=re.DOTALL)
+    body = re.sub(r"<span[^>]* popover>.*?</span>", "", body, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 

@@ -2,6 +2,7 @@
 
     models/
         CURRENT                      one line: the name of the live model's directory
+        KEEP                         versions that are not removed, a line each; absent when there are none
         model-20260301T020000Z-9f86d081/
             manifest.json            format, parameters, metrics, and size and checksums of every array file
             sku_names.npy  items.npy  weights_one.npy  ...
@@ -18,7 +19,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ FORMAT = "encore-recommender co-purchase model"
 FORMAT_VERSION = 3
 
 CURRENT = "CURRENT"
+KEEP = "KEEP"
 MANIFEST = "manifest.json"
 
 #: Every model holds exactly these files of these types, so a manifest cannot name any other path.
@@ -140,13 +142,13 @@ def save(model: CoPurchaseModel, root: Path, *, about: Provenance, replaces: str
 
 def put_live(root: Path, version: str) -> None:
     """Make a saved model the one that is served, in one step; an older one, to go back to it. `open_model` it first."""
-    pointer = root / f".{CURRENT}-{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        _write_synced(pointer, f"model-{version}\n".encode())
-        pointer.replace(root / CURRENT)
-    finally:
-        pointer.unlink(missing_ok=True)
-    _sync_directory(root)
+    _replace(root / CURRENT, f"model-{version}\n")
+
+
+def keep(root: Path, versions: Collection[str]) -> None:
+    """Let no later save remove one of *versions*; those of the call before are kept for their age only. Idempotent."""
+    if versions or (root / KEEP).exists():
+        _replace(root / KEEP, "".join(f"{version}\n" for version in sorted(versions)))
 
 
 def load(root: Path) -> CoPurchaseModel:
@@ -331,12 +333,33 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def _replace(file: Path, text: str) -> None:
+    """Write a small file in one step that lasts."""
+    pointer = file.with_name(f".{file.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        _write_synced(pointer, text.encode())
+        pointer.replace(file)
+    finally:
+        pointer.unlink(missing_ok=True)
+    _sync_directory(file.parent)
+
+
+def _kept(root: Path) -> frozenset[str]:
+    """Names of directories that `keep` keeps."""
+    try:
+        return frozenset(f"model-{line}" for line in (root / KEEP).read_text("utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
 def _forget_old(root: Path, *, live: str, replaced: str) -> None:
     """Remove models beyond the newest few, and what saves that were killed long ago left half-written.
 
     Versions begin with their time, so names sort by age.
     """
-    old = sorted(path for path in root.glob("model-*") if path.name not in (live, replaced) and path.is_dir())
+    spared = {live, *_kept(root)}
+    replaced = live if replaced in spared else replaced
+    old = sorted(path for path in root.glob("model-*") if path.name not in {*spared, replaced} and path.is_dir())
     written_at = (root / CURRENT).stat().st_mtime
     abandoned = [
         path for path in root.glob(".writing-*") if written_at - path.stat().st_mtime > ABANDONED_AFTER_SECONDS

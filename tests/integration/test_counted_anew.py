@@ -29,6 +29,7 @@ NOT_COUNTED = {
     ("charges", "begin_epoch"): "an idempotency key",
     ("charges", "postpone"): "when the sweeper looks again",
     ("charges", "lease"): "who looks at it just now",
+    ("fees", "take"): "when its fee is asked for",
 }
 
 #: Statements on refunds; their charge is marked by another statement of the transaction, which `RULES` holds them to.

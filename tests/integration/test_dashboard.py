@@ -70,15 +70,13 @@ def test_orders_without_a_thank_you_page_are_told_how_to_name_one(shop: Shop) ->
     assert "ENCORE_THANK_YOU" in text_of(get(shop))
 
 
-def test_a_sold_offer_stands_in_the_funnel_the_sums_and_the_list(any_shop: Shop) -> None:
-    shop = any_shop
-    sold(shop)
-    told = text_of(get(shop))
+def test_a_sold_offer_stands_in_the_funnel_and_the_sums(any_shop: Shop) -> None:
+    sold(any_shop)
+    told = text_of(get(any_shop))
     for words_ in (
-        "British Pound GBP Net revenue £11.61 Gross £11.61 Refunded £0.00",
+        "British Pound GBP Net revenue £11.61 Of £11.61 gross.",
         "Not enough data yet A rate is shown from 100 shown orders on. 1 of 1 shown orders were accepted.",
         "Eligible 1 Shown 1 Accepted 1 Charged 1 Kept 1",
-        "2 Mar 2026, 14:03 1042 Accepted Charged and kept. Enamel mug £11.61 Charged Refund £11.61 of order 1042",
     ):
         assert words_ in told
 
@@ -102,27 +100,16 @@ def test_from_a_hundred_shown_orders_on_the_rate_and_its_interval_are_shown(shop
     assert "Conversion rate 1.0% 95% interval: 0.2% to 5.4% 0% 10% 1 of 100 shown orders were accepted." in told
 
 
-def test_times_are_the_shops(make_shop: ShopFactory) -> None:
-    shop = make_shop(ENCORE_TIME_ZONE="America/New_York")
-    sold(shop)
-    assert "2 Mar 2026, 09:03" in text_of(get(shop))
-
-
-def test_a_declined_card_is_told_with_the_banks_code(shop: Shop) -> None:
-    shop.pay(card=DECLINES_NEXT)
-    shop.accept(shop.token())
-    assert "Bank said no The paid order is unchanged. Enamel mug £11.61 Failed insufficient_funds" in text_of(get(shop))
-
-
 def test_why_an_order_got_no_offer_is_said_with_the_fix(shop: Shop) -> None:
     shop.pay(intent=shop.stripe.paid_intent(amount=3400, currency="gbp", setup_future_usage=None))
     shop.page()
     told = text_of(get(shop))
-    assert "Orders without an offer They are not in the funnel above. 1 The card was not saved" in told
-    assert "Nothing in this period No eligible order" in told
+    assert "Orders without an offer They are not in the funnel, and are counted in all currencies together." in told
+    assert "1 The card was not saved" in told
+    assert "Nothing in this period No order of these days was eligible for an offer." in told
 
 
-def test_a_handler_that_fails_and_a_quarantined_charge_are_said_at_the_top_and_in_the_list(shop: Shop) -> None:
+def test_a_handler_that_fails_and_a_quarantined_charge_are_said_at_the_top(shop: Shop) -> None:
     @shop.encore.on("charge_succeeded")
     def broken(_event: Any) -> None:
         raise RuntimeError("warehouse <closed>")
@@ -136,12 +123,9 @@ def test_a_handler_that_fails_and_a_quarantined_charge_are_said_at_the_top_and_i
 
     assert "1 charge needs you." in told
     assert "1 message your shop would not take." in told
-    assert "Quarantined: amount_mismatch" in told
-    assert "Your handler of charge_succeeded failed 1×: RuntimeError: warehouse <closed>" in told
-    assert "Refund £" not in told
 
 
-def test_the_alarms_link_lists_only_what_needs_somebody(shop: Shop) -> None:
+def test_the_alarms_link_leads_to_what_needs_somebody(shop: Shop) -> None:
     sold(shop, "1042")
     sold(shop, "1043")
     with shop.rt.db.write() as connection:
@@ -152,17 +136,7 @@ def test_the_alarms_link_lists_only_what_needs_somebody(shop: Shop) -> None:
     [link] = re.findall(r'href="([^"]+)">Show it', get(shop).text)
     told = text_of(get(shop, unescape(link)))
 
-    assert link.endswith("#decisions")
-    assert "Decisions that need you" in told
     assert "1043" in told and "1042" not in told
-
-
-def test_a_search_finds_the_order_and_only_it(shop: Shop) -> None:
-    sold(shop, "1042")
-    sold(shop, "1043")
-    told = text_of(get(shop, order_ref=" 1042 "))
-    assert "Decisions about order 1042" in told
-    assert "1043" not in told
 
 
 def test_test_mode_is_said_and_live_mode_is_not(make_shop: ShopFactory, shop: Shop) -> None:
@@ -216,34 +190,28 @@ def test_assets_are_open_versioned_and_typed(shop: Shop) -> None:
     [
         {"period": "banana"},
         {"period": ""},
-        {"after": "forged"},
-        {"after": "9" * 40 + "-a"},
-        {"order_ref": "no such order"},
-        {"order_ref": "\0"},
-        {"order_ref": "x" * 5000},
-        {"order_ref": "<script>alert(1)</script>"},
-        {"refund": "'; DROP TABLE encore_charges; --"},
+        {"period": "\0"},
+        {"currency": "<script>alert(1)</script>"},
+        {"currency": "x" * 5000},
+        {"currency": "\0"},
+        {"currency": "£££"},
+        {"from": "<script>alert(1)</script>"},
+        {"from": "\0"},
+        {"from": "9" * 5000, "to": "-1"},
+        {"from": "2026-02-30"},
+        {"from": "2000-01-01", "to": "2199-12-31"},
+        {"to": "2000-01-01"},
+        {"from": "", "to": ""},
+        {"download": "exe", "table": "funnel"},
+        {"download": "csv", "table": "'; DROP TABLE encore_charges; --"},
     ],
 )
 def test_nonsense_in_the_address_is_a_page_and_not_an_error(any_shop: Shop, query: dict[str, str]) -> None:
     sold(any_shop)
     response = get(any_shop, **query)
-    assert response.status_code == 200
+    assert response.status_code == (404 if "download" in query else 200)
     assert "<script>alert" not in response.text
     assert nothing_moved(any_shop)
-
-
-def test_an_unknown_period_cursor_and_order_are_said(shop: Shop) -> None:
-    sold(shop)
-    assert "There is no such period; these are the last 30 days." in text_of(get(shop, period="banana"))
-    assert "There is no such page of the list; this is the newest." in text_of(get(shop, after="forged"))
-    assert "No order 77 was ever recorded." in text_of(get(shop, order_ref="77"))
-
-
-def test_an_order_known_but_never_looked_at_is_said(shop: Shop) -> None:
-    sold(shop)
-    shop.pay("1043")
-    assert "Order 1043 is known, but its thank-you page was not opened yet" in text_of(get(shop, order_ref="1043"))
 
 
 def test_tables_that_are_not_there_are_a_page_with_the_fix(make_shop: ShopFactory) -> None:
@@ -269,14 +237,18 @@ def test_the_page_moves_with_the_prefix_and_ignores_the_hosts_templates(make_sho
     shop.app.jinja_env.autoescape = False
     shop.pay("<b>1042")
     shop.app.test_client().get("/thanks/%3Cb%3E1042")
-    page = get(shop, "/shop/more/dashboard/").text
+    page = get(shop, "/shop/more/dashboard/orders/").text
     assert "&lt;b&gt;1042" in page
     assert "<b>1042" not in page
 
 
 def test_a_shop_that_mounts_the_app_below_a_path_gets_addresses_below_it(shop: Shop) -> None:
     path = sold(shop)
-    page = shop.app.test_client().get(HOME, environ_overrides={"SCRIPT_NAME": "/sub"}).text
+    client = shop.app.test_client()
+    for below in ("?period=7", "orders/"):
+        page = client.get(f"{HOME}{below}", environ_overrides={"SCRIPT_NAME": "/sub"}).text
+        assert f'href="/sub{HOME}"' in page
+        assert f'href="{HOME}' not in page
     assert f"/sub{path}" in page
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import ROOT, block
 from flask import Blueprint, Flask
 
 from flask_encore import Encore, Money, signals
@@ -18,8 +19,6 @@ from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.hooks import body_of, headers_of, secret_of
 from flask_encore.domain.prices import OfferLine
 from flask_encore.testing import StripeSimulator
-
-ROOT = Path(__file__).resolve().parents[2]
 
 PRODUCTS = 'sku,title,price,stock\nMUG-1,Stoneware mug,12.90,40\nTEA-6,"Assam, loose",2.55,100\n'
 #: A hundred and twenty baskets of tea and mug, and twenty of each alone: a pair no recommender could miss.
@@ -44,14 +43,6 @@ class Bookkeeper:
 
     def ship(self, order_ref: str, *, key: str) -> None:
         self.calls.append(("ship", order_ref, key))
-
-
-def block(document: str, name: str) -> str:
-    """The Python block behind ``<!-- runs: name -->``."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    found = re.search(rf"<!-- runs: {name} -->\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found, f"{document} has no block {name}"
-    return found[1]
 
 
 def commands(document: str) -> list[list[str]]:

@@ -146,7 +146,9 @@ def test_a_log_that_leads_elsewhere_and_one_without_a_trace_are_told(decided: Sh
 
 def test_every_word_that_pricing_refuses_with_has_a_sentence() -> None:
     source = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (pricing, budgets))
-    words = re.findall(r'(?:refused=|return |else |or |_Tried\(scarce or |_Tried\()"([a-z_]+)"', source)
+    words = re.findall(
+        r'(?:refused=|return |else |or |_Tried\(scarce or |_Tried\(|Refused\(|too_dear\()"([a-z_]+)"', source
+    )
 
     assert set(words) == set(REFUSALS)
 

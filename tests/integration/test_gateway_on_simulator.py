@@ -13,7 +13,7 @@ import stripe
 from flask_encore.config import Settings
 from flask_encore.domain.errors import GatewayBusy, GatewayRefused, GatewayUnknown, SignatureInvalid
 from flask_encore.domain.money import Money
-from flask_encore.domain.ports import IntentRequest, IntentStatus, PaymentSnapshot, RefundStatus
+from flask_encore.domain.ports import Fee, IntentRequest, IntentStatus, PaymentSnapshot, RefundStatus
 from flask_encore.payments.stripe_gateway import StripeGateway
 from flask_encore.testing.stripe_simulator import StripeSimulator
 from flask_encore.testing.stripe_simulator.webhooks import sign
@@ -226,6 +226,37 @@ def test_a_dispute_is_seen(simulator: StripeSimulator, gateway: StripeGateway) -
 
 def test_an_uncharged_intent_is_not_disputed(simulator: StripeSimulator, gateway: StripeGateway) -> None:
     assert gateway.is_disputed(created(simulator, gateway)) is False
+
+
+def test_an_uncharged_intent_has_no_fee(simulator: StripeSimulator, gateway: StripeGateway) -> None:
+    assert gateway.fee(created(simulator, gateway)) is None
+
+
+def test_a_fee_is_known_of_what_was_charged_and_stays_when_it_is_refunded(
+    simulator: StripeSimulator, gateway: StripeGateway
+) -> None:
+    ref = charged(simulator, gateway)
+    assert gateway.fee(ref) == Fee(amount=Money(64, "gbp"))  # 2.9 % of 11.61 and 30
+    gateway.refund(ref, AMOUNT, idempotency_key="refund", metadata={})
+    assert gateway.fee(ref) == Fee(amount=Money(64, "gbp"))  # no refund gives it back
+
+
+@pytest.mark.parametrize(
+    ("settlement", "fee"),
+    [
+        (("gbp", 9.0), Money(64, "gbp")),
+        (("eur", 1.15), Money(69, "eur")),  # of 13.35
+        (("jpy", 190.0), Money(94, "jpy")),  # of 2206: a currency without decimals
+    ],
+)
+def test_a_fee_is_in_the_currency_the_account_settles_in(
+    monkeypatch: pytest.MonkeyPatch, settlement: tuple[str, float], fee: Money
+) -> None:
+    monkeypatch.setattr(stripe, "enable_telemetry", False)
+    with StripeSimulator(settlement=settlement) as simulator:
+        simulator.webhooks.auto = False
+        gateway = gateway_to(simulator)
+        assert gateway.fee(charged(simulator, gateway)) == Fee(amount=fee)
 
 
 CREATE = "/v1/payment_intents"

@@ -92,7 +92,7 @@ def test_what_is_over_cannot_be_released_early(any_shop: Shop, answer: str) -> N
     assert audited(shop) == []
 
 
-def test_a_quarantined_charge_is_not_released(any_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quarantined_charge_is_not_released(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -291,9 +291,7 @@ def test_money_on_what_was_given_up_stays_in_quarantine(any_shop: Shop, monkeypa
     assert before["quarantine_reason"] == "paid_after_cancel"
 
 
-def test_money_beside_the_charge_keeps_it_until_that_money_went_back(
-    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_money_beside_the_charge_keeps_it_until_that_money_went_back(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     charge = the_charge(shop)
@@ -323,7 +321,7 @@ def test_money_beside_the_charge_keeps_it_until_that_money_went_back(
     assert told(shop) == RELEASED
 
 
-def test_a_reason_that_changed_meanwhile_is_not_ended_unseen(any_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_that_changed_meanwhile_is_not_ended_unseen(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -379,9 +377,7 @@ def test_a_crash_after_a_quarantine_ended_loses_nothing(any_shop: Shop, monkeypa
     assert untold(shop) == []
 
 
-def test_what_was_settled_by_hand_says_who_did_and_stays_quarantined(
-    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_settled_by_hand_says_who_did_and_stays_quarantined(any_shop: Shop) -> None:
     shop = any_shop
     charged(shop)
     _quarantine(shop)
@@ -412,7 +408,7 @@ def test_a_new_reason_has_to_be_looked_at_again(any_shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("actor", ["", "x" * 300, "a\nb", None, 7])
-def test_somebody_without_a_name_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch, actor: Any) -> None:
+def test_somebody_without_a_name_changes_nothing(shop: Shop, actor: Any) -> None:
     charged(shop)
     _quarantine(shop)
     before = charge_row(shop)

@@ -166,7 +166,11 @@ def test_a_charge_in_every_status_stays_through_the_third_revision_and_back(db: 
         assert [{column: row[column] for column in row if column not in later} for row in forward[name]] == written[
             name
         ]
-        assert {row[column] for row in forward[name] for column in new & set(row)} == {None}
+        assert {row[column] for row in forward[name] for column in (new - {"fee_due_at"}) & set(row)} == {None}
+    # Stripe is asked what it kept of charges that there were before.
+    assert [(row["fee_due_at"], bool(row["payment_intent_ref"])) for row in forward["encore_charges"]] == [
+        (3 if row["payment_intent_ref"] else None, bool(row["payment_intent_ref"])) for row in written["encore_charges"]
+    ]
     assert kept() == written
     assert described(db, "encore_decisions", "encore_charges") == before
 

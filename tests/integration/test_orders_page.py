@@ -101,6 +101,7 @@ def test_of_more_than_fifty_the_older_ones_are_a_page_away_and_keep_what_was_cho
 
 def test_only_what_needs_somebody_is_of_any_time(shop: Shop) -> None:
     sold(shop, "1042")
+    shop.clock.advance(minutes=1)
     sold(shop, "1043")
     with shop.rt.db.write() as connection:
         connection.execute(
@@ -177,7 +178,7 @@ def test_an_order_of_any_name_has_a_page_and_a_link_that_leads_there(shop: Shop)
         page = get(shop, address)
 
         assert page.status_code == 200
-        assert f"Order {order_ref} Decisions" in text_of(page)
+        assert f"Order {order_ref} Order Find As it was paid" in text_of(page)
         assert get(shop, ORDERS, order_ref=order_ref).location == address
 
 

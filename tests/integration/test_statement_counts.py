@@ -152,6 +152,7 @@ CALLS = [
     "refund",
     "refunds_of",
     "is_disputed",
+    "fee",
 ]
 
 
@@ -189,6 +190,7 @@ def test_no_connection_is_held_while_stripe_is_asked(any_shop: Shop, monkeypatch
     deliver(shop, events(shop, "refund.created")[-1])
     shop.stripe.dispute(ref)
     deliver(shop, events(shop, "charge.dispute.created")[0])
+    pass_time(shop, 60)
 
     assert held == {name: {0} for name in CALLS}
 

@@ -274,6 +274,39 @@ class TestRefunds:
         assert len(account.v1.refunds.list({"payment_intent": intent.id}).data) == 1
 
 
+class TestFees:
+    def test_the_line_of_the_balance_tells_the_fee_in_the_accounts_currency(self, account: Account) -> None:
+        intent = account.intent()
+        account.v1.payment_intents.confirm(intent.id)
+
+        found = account.v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge.balance_transaction"]})
+
+        line = found.latest_charge.balance_transaction
+        if line is None:
+            pytest.skip("Stripe writes the balance a while after a charge that is captured asynchronously")
+        assert line.object == "balance_transaction"
+        assert line.source == found.latest_charge.id
+        assert 0 < line.fee < line.amount
+        assert line.net == line.amount - line.fee
+        assert len(line.currency) == 3
+        assert {part.currency for part in line.fee_details} == {line.currency}
+        assert sum(part.amount for part in line.fee_details) == line.fee
+
+    def test_a_refund_gives_no_fee_back(self, account: Account) -> None:
+        intent = account.intent()
+        account.v1.payment_intents.confirm(intent.id)
+        refund = account.v1.refunds.create({"payment_intent": intent.id, "expand": ["balance_transaction"]})
+
+        assert refund.balance_transaction is None or refund.balance_transaction.fee == 0
+
+    def test_what_was_not_charged_has_no_line(self, account: Account) -> None:
+        intent = account.intent()
+
+        found = account.v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge.balance_transaction"]})
+
+        assert found.latest_charge is None
+
+
 class TestInput:
     @pytest.mark.parametrize(
         ("change", "code"),

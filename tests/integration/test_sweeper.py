@@ -124,7 +124,7 @@ def test_two_sweepers_at_once_take_a_stale_claim_once(any_shop: Shop, monkeypatc
     both = threading.Barrier(2)
     real = charges.due
 
-    def due(*args: Any, **kwargs: Any) -> list[str]:
+    def due(*args: Any, **kwargs: Any) -> Any:
         found = real(*args, **kwargs)
         both.wait(timeout=10)  # both have seen the same work before either takes it
         return found

@@ -13,14 +13,17 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_encore.cli.campaigns import campaigns
+from flask_encore.cli.experiments import experiments
 from flask_encore.cli.explain import explain
+from flask_encore.cli.purge import purge
 from flask_encore.cli.reports import export, report
 from flask_encore.cli.switch import switch
 from flask_encore.cli.terminal import Sentences, runtime
+from flask_encore.cli.tokens import tokens
 from flask_encore.cli.webhooks import webhooks
 from flask_encore.config import EXTENSION
 from flask_encore.domain.acceptance import AcceptanceReport
-from flask_encore.services import doctoring, learning, recovering, sending, stocking, training
+from flask_encore.services import doctoring, learning, recovering, retention, sending, stocking, training
 from flask_encore.services.csv_files import Problems
 from flask_encore.services.working import Worker, work_once
 from flask_encore.store import migrations
@@ -39,9 +42,12 @@ def cli() -> None:
 
 
 cli.add_command(campaigns)
+cli.add_command(experiments)
 cli.add_command(explain)
 cli.add_command(switch)
 cli.add_command(webhooks)
+cli.add_command(tokens)
+cli.add_command(purge)
 cli.add_command(report)
 cli.add_command(export)
 
@@ -185,6 +191,7 @@ def sweep() -> None:
     done = recovering.sweep(rt)
     click.echo(f"charges {done.charges}, payments verified {done.payments}, events delivered {done.delivered}")
     sending.send(rt, patience_seconds=sending.PATIENCE_SECONDS)
+    retention.tend(rt)
 
 
 @cli.command()

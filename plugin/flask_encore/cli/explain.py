@@ -11,8 +11,8 @@ from flask.cli import with_appcontext
 from flask_encore.cli.terminal import AS_JSON, runtime, told
 from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.services import explaining
-from flask_encore.services.explaining import Campaigned, Explained
-from flask_encore.services.reasons import REASONS, REFUSALS
+from flask_encore.services.explaining import Campaigned, Explained, TookPart
+from flask_encore.services.reasons import REASONS, refusal
 from flask_encore.services.runtime import Runtime
 
 _PAGES = {"thank_you": "thank-you page", "order_status": "order page"}
@@ -23,6 +23,9 @@ _AGAIN = {
     False: "another decision! The log does not tell the truth; please report this",
     None: "not possible, the log has no trace of it",
 }
+
+
+_PURGED = "not possible, its details were purged: the shop does not keep them for so long"
 
 
 @click.command()
@@ -57,6 +60,8 @@ def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
         yield f"  {one.title}, {one.total}, by {_named(one.campaign_ref)}"
     if one.charge_status:
         yield f"  accepted; the charge: {one.charge_status.replace('_', ' ')}"
+    for part in one.experiments:
+        yield f"  {_part(part)}"
     if one.asked:
         yield "  Campaigns that were asked, in this order:"
         if one.asked_before:
@@ -70,7 +75,8 @@ def _lines(rt: Runtime, order_ref: str, one: Explained) -> Iterator[str]:
         yield "  Products that were weighed:"
         for entry in one.candidates:
             yield f"    {_weighed(entry)}"
-    yield f"  made again from the log: {_AGAIN[one.is_reproduced]}"
+    again = _PURGED if one.is_purged else _AGAIN[one.is_reproduced]
+    yield f"  made again from the log: {again}"
 
 
 def _named(campaign_ref: str | None) -> str:
@@ -84,9 +90,16 @@ def _answer(campaign: Campaigned) -> str:
     return f"– {_named(campaign.ref)}: {'; '.join(campaign.because) or campaign.result}"
 
 
+def _part(part: TookPart) -> str:
+    """Which variant of an experiment it was dealt."""
+    about = "the recommender's model" if part.campaign is None else _named(part.campaign)
+    left = "" if part.applied else "; its change could not be made, so it was left as it is"
+    counted = "" if part.is_logged else "; not counted"
+    return f"experiment {part.experiment_ref} about {about}: {part.variant}{left}{counted}"
+
+
 def _weighed(entry: Mapping[str, Any]) -> str:
-    refused = entry.get("filtered") or ""
-    if refused:
-        return f"– {entry['sku']} {REFUSALS.get(refused, refused)}"
+    if refused := refusal(entry):
+        return f"– {entry['sku']} {refused}"
     worth = entry.get("worth")
     return f"✓ {entry['sku']} can be offered" + (f", worth {worth:.4g}" if worth is not None else "")

@@ -10,7 +10,7 @@ from flask import current_app
 
 from flask_encore.config import EXTENSION
 from flask_encore.domain.errors import EncoreError
-from flask_encore.services.campaign_schema import CampaignRefused
+from flask_encore.services.campaign_schema import DefinitionRefused
 from flask_encore.services.runtime import Runtime
 from flask_encore.store.database import StoreError
 
@@ -21,7 +21,7 @@ class Sentences(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except CampaignRefused as refusal:
+        except DefinitionRefused as refusal:
             raise click.ClickException("Nothing was changed.\n" + "\n".join(refusal.sentences())) from refusal
         except EncoreError as error:
             raise click.ClickException(str(error)) from error

@@ -1,4 +1,7 @@
-"""All campaigns of a shop, ordered and indexed, so that of a thousand only those are asked that could apply."""
+"""All campaigns of a shop, ordered and indexed, so that of a thousand only those are asked that could apply.
+
+The experiments that run ride along: they change with the same revision, and cost a page nothing of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from flask_encore.domain.campaigns import BUILT_IN, Campaign, CampaignStatus
+from flask_encore.domain.experiments import RunningExperiment, varied
 from flask_encore.domain.facts import RuleFacts
 from flask_encore.domain.kinds import Complementary, Discount
 from flask_encore.domain.rules import Key, conditions, keys, keys_of
@@ -27,10 +31,14 @@ class Book:
     Args:
         listed: Every campaign of the shop, whatever its status.
         revision: Of the shop's campaigns when they were read.
+        experiments: Those that run; at most one about each campaign, and one about the model.
     """
 
-    def __init__(self, listed: Iterable[Listed] = (), *, revision: int = 0) -> None:
+    def __init__(
+        self, listed: Iterable[Listed] = (), *, revision: int = 0, experiments: Iterable[RunningExperiment] = ()
+    ) -> None:
         self.revision = revision
+        self._experiments = {one.experiment.campaign: one for one in experiments}
         everything = sorted(listed, key=lambda one: one.campaign.precedence)
         self._by_ref = {one.campaign.ref: one for one in everything}
         self._groups: dict[str, set[str]] = defaultdict(set)
@@ -71,10 +79,39 @@ class Book:
         """Refs of the campaigns of a group, whatever their status."""
         return frozenset(self._groups.get(name, ()))
 
+    def experiment_about(self, campaign_ref: str | None) -> RunningExperiment | None:
+        """The experiment that runs about a campaign, or, for ``None``, about the model."""
+        return self._experiments.get(campaign_ref)
+
+    def varied(self, listed: Listed, variant: str) -> Listed | None:
+        """A campaign as a variant of the experiment about it makes it.
+
+        ``None`` when that cannot be done any more: there is no such variant, or the campaign it names has gone.
+        """
+        running = self._experiments.get(listed.campaign.ref)
+        found = None if running is None else running.experiment.variant(variant)
+        if found is None:
+            return None
+        other = None if found.campaign is None else self._by_ref.get(found.campaign)
+        made = varied(listed.campaign, found, other=None if other is None else other.campaign)
+        return None if made is None else Listed(campaign=made, version=listed.version)
+
+    def dealt(self, listed: Listed, subject: str) -> Listed:
+        """A campaign as an experiment about it, if there is one, deals it to *subject*; else as it is."""
+        running = self._experiments.get(listed.campaign.ref)
+        if running is None:
+            return listed
+        return self.varied(listed, running.variant_for(subject)) or listed
+
     def replaced(self, listed: Listed) -> Book:
         """The same book with one campaign in place of the one of its ref, or beside the others."""
         others: Mapping[str, Listed] = {**self._by_ref, listed.campaign.ref: listed}
-        return Book(others.values(), revision=self.revision)
+        return Book(others.values(), revision=self.revision, experiments=self._experiments.values())
+
+    def with_experiment(self, running: RunningExperiment) -> Book:
+        """The same book with one experiment in place of the one about the same thing, or beside the others."""
+        others = {**self._experiments, running.experiment.campaign: running}
+        return Book(self._by_ref.values(), revision=self.revision, experiments=others.values())
 
 
 def built_in(*, discount_percent: int) -> Listed:

@@ -8,6 +8,7 @@ from flask_encore.domain.campaigns import Budget
 from flask_encore.domain.money import Money
 from flask_encore.domain.prices import Choice
 from flask_encore.domain.pricing import Alternative
+from flask_encore.domain.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,12 @@ class Left:
             return choice.quantity <= self.units
         return self.money is None or choice.price.total <= self.money
 
+    def refusal(self, choice: Choice) -> Refused:
+        """Why *choice*, which does not fit, is not offered."""
+        if self.units is not None:
+            return Refused("over_budget", seen=choice.quantity, bound=f"at most {self.units} left")
+        return Refused("over_budget", seen=choice.price.total, bound=f"at most {self.money} left")
+
 
 def within(alternative: Alternative, left: Left) -> Alternative:
     """*alternative* with the choices that fit; refused as ``over_budget`` when the one it shows first does not."""
@@ -38,7 +45,8 @@ def within(alternative: Alternative, left: Left) -> Alternative:
         return alternative
     places = [place for place, choice in enumerate(alternative.choices) if left.has(choice)]
     if 0 not in places:
-        return Alternative(candidate=alternative.candidate, refused="over_budget", product=alternative.product)
+        refused = left.refusal(alternative.choices[0])
+        return Alternative(candidate=alternative.candidate, refused=refused, product=alternative.product)
     return replace(
         alternative,
         choices=tuple(alternative.choices[place] for place in places),

@@ -47,11 +47,29 @@ KEPT_RATE = Definition(
     per="orders whose offer was shown",
     note="Refunded, undone and disputed ones have left, and so have those whose money is on its way back.",
 )
+GROSS_REVENUE = Definition(
+    name="gross revenue",
+    counted="charged by offers",
+    per="",
+    note="Whatever happened to the money later; the lines below take that off.",
+)
+STRIPE_FEES = Definition(
+    name="Stripe's fees",
+    counted="what Stripe kept of those charges, as far as it is known and in the same currency",
+    per="",
+    note="Stripe tells it a while after the charge, and keeps it when the charge is refunded.",
+)
 NET_REVENUE = Definition(
     name="net revenue",
     counted="charged by offers − refunded − undone − disputed − Stripe's fees where they are known",
     per="",
     note="It belongs to the day of the order, so a refund changes the day it takes from, not the day it is made.",
+)
+PROFIT = Definition(
+    name="profit",
+    counted="kept charges whose cost is known − what went back of them − fees − tax − cost of the goods",
+    per="",
+    note="The cost is your catalogue's at the moment of the click; charges without one are left out, not guessed.",
 )
 REVENUE_PER_SHOWN_ORDER = Definition(
     name="revenue per shown order",
@@ -70,6 +88,12 @@ UPLIFT = Definition(
     counted="mean value per eligible order of the treatment − that of the holdout",
     per="",
     note="The value is the order's total and its net revenue; an order counts where it was assigned, seen or not.",
+)
+INCREMENTAL_REVENUE = Definition(
+    name="incremental revenue",
+    counted="uplift × eligible orders of the treatment",
+    per="",
+    note="What offers added to what shoppers would have bought anyway, since the present share was held out.",
 )
 
 REPEAT_PURCHASE_RATE = Definition(
@@ -107,10 +131,14 @@ ORDER_VALUE_WITH_OFFERS = Definition(
 DEFINITIONS = (
     CONVERSION_RATE,
     KEPT_RATE,
+    GROSS_REVENUE,
+    STRIPE_FEES,
     NET_REVENUE,
+    PROFIT,
     REVENUE_PER_SHOWN_ORDER,
     AVERAGE_ORDER_VALUE,
     UPLIFT,
+    INCREMENTAL_REVENUE,
     REPEAT_PURCHASE_RATE,
     RETENTION,
     CUSTOMER_LIFETIME_VALUE,

@@ -85,6 +85,7 @@ class Reason(StrEnum):
 
     CHOSEN = "chosen"  #: the best candidate passed every filter
     HOLDOUT = "holdout"  #: assigned to the holdout by the hash of its customer
+    EXPERIMENT_HOLDOUT = "experiment_holdout"  #: held out by an experiment, which deals its own holdout
     SHADOW = "shadow"  #: shadow mode is on
     SWITCHED_OFF = "switched_off"  #: the kill switch is on
     NO_CAMPAIGN = "no_campaign"  #: no campaign applies, and the built-in offer is off

@@ -66,6 +66,21 @@ class Inspectable(Protocol):
 
 
 @runtime_checkable
+class Versioned(Protocol):
+    """A ranker that can rank with another of its saved models than the live one. The trained one can."""
+
+    def ranked_by(
+        self, version: str, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """As `Ranker.rank`, by the saved model *version*. The first call opens it, which may take its time.
+
+        Raises:
+            InvalidInput: There is no such model, or it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Pairing(Protocol):
     """A ranker that can tell which products it saw bought together. The trained one can; a shop's own need not."""
 
@@ -146,6 +161,10 @@ class Trainer(Protocol):
         Raises:
             InvalidInput: There is no such model, or it cannot be read; the live one stays.
         """
+        ...
+
+    def keep(self, versions: Collection[str]) -> None:
+        """From now on, remove none of *versions*, and those of the call before no longer for its sake. Idempotent."""
         ...
 
 
@@ -248,6 +267,16 @@ class RefundSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What Stripe kept of a charge, in the currency it settles in, which need not be the charge's.
+
+    Stripe gives it back with no refund, and what it takes for a dispute is none of it.
+    """
+
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayEvent:
     """A verified webhook. Only its identity is used: what it says is read anew from Stripe (invariant I6).
 
@@ -320,6 +349,10 @@ class Gateway(Protocol):
 
     def is_disputed(self, payment_intent_ref: str) -> bool:
         """Whether the charge of this PaymentIntent is disputed."""
+        ...
+
+    def fee(self, payment_intent_ref: str) -> Fee | None:
+        """What Stripe kept of this PaymentIntent's charge; ``None`` without a charge, or when it is not known yet."""
         ...
 
     def event(self, body: bytes, signature: str) -> GatewayEvent:

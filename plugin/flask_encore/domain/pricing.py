@@ -24,10 +24,14 @@ from flask_encore.domain.money import MAXIMUM, Money
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.orders import OrderLine, Product
 from flask_encore.domain.prices import Choice, PriceBlock, Quote
+from flask_encore.domain.refusals import Refused, too_dear
 from flask_encore.domain.shelves import Shelf
 from flask_encore.domain.terms import both_of_them, is_free, line_of, one_of_it, total_of
 
 __all__ = ["Alternative", "Basket", "Shelf", "alternatives", "quoted"]
+
+#: Categories of a list that the log names; the rest is counted.
+NAMED = 5
 
 #: Nothing off: what the kinds cost that have no discount of their own.
 _FULL = Discount()
@@ -48,7 +52,8 @@ class Alternative:
     Attributes:
         candidate: What was asked about, with the evidence for it. Its SKU can differ from the default choice's: the
             variant that was recommended may be sold out, or a parent may have been named.
-        refused: Why it cannot be offered, in the words of the decision log; empty when it can.
+        refused: Why it cannot be offered, in the words of the decision log; empty when it can. Where a number decided
+            it is a `Refused`, which knows that number.
         choices: Ways to take it, the default first; none when it is refused.
         choose: Between what the shopper chooses, ``variant`` or ``quantity``; empty when there is one choice.
         sold_out: Places in *choices* that are shown and cannot be taken; never the first.
@@ -242,8 +247,9 @@ class _Question:
         if refused:
             return refused
         currency = self.nothing.currency
-        if not first.price.currency == second.price.currency == currency:
-            return "other_currency"
+        for product in (first, second):
+            if product.price.currency != currency:
+                return _foreign(product, currency)
         item, price = first.price.minor_units + second.price.minor_units, kind.prices.get(currency)
         if price is None or price.minor_units >= item:
             return "no_price"
@@ -254,7 +260,7 @@ class _Question:
             return _Tried(refused)
         scarce = "" if self.is_service else _scarce(product, quantity)
         if product.price.currency != self.nothing.currency:
-            return _Tried(scarce or "other_currency")
+            return _Tried(scarce or _foreign(product, self.nothing.currency))
         if refused := self._out_of_bounds(product):
             return _Tried(scarce or refused)
         item = product.price.minor_units * quantity
@@ -280,8 +286,11 @@ class _Question:
         if product.sku in self.barred or product.parent in self.barred:
             return "blocked"
         if bounds.only_categories and product.category not in bounds.only_categories:
-            return "category"
-        return "category" if product.category in bounds.never_categories else ""
+            only = _listed("only", bounds.only_categories)
+            return Refused("category", seen=product.category or "no category", bound=only)
+        if product.category in bounds.never_categories:
+            return Refused("category", seen=product.category, bound=_listed("never", bounds.never_categories))
+        return ""
 
     def _too_dear(self, product: Product, total: Money) -> str:
         """The merchant's own cap and floor. What is given away earns nothing, so it passes a floor at no cost only."""
@@ -290,24 +299,29 @@ class _Question:
             return ""
         cap, floor = bounds.price_cap_percent, bounds.margin_floor_percent
         if cap is not None and total.minor_units * 100 > self.basket.total.minor_units * cap:
-            return "price_cap"
+            return too_dear("price_cap", total, percent=cap, of=self.basket.total)
         if floor is None:
             return ""
         if product.cost is None:
             return "margin_unknown"
         earned = total.minor_units - product.cost.minor_units
-        return "margin" if earned * 100 < total.minor_units * floor else ""
+        if earned * 100 >= total.minor_units * floor:
+            return ""
+        least = Money(-(-total.minor_units * floor // 100), total.currency)
+        return Refused("margin", seen=Money(earned, total.currency), bound=f"at least {least} ({floor}% of {total})")
 
     def _against_price(self, product: Product, *, item: int, total: Money) -> str:
         # A price of nothing is one that somebody forgot, and a discount that only rounds down to nothing gives away
         # what the merchant meant to sell. Free is what is promised to be.
         free = total.minor_units == 0 and item > 0 and is_free(self.terms)
         if not free and not total.is_chargeable:
-            return "not_chargeable"
+            return Refused("not_chargeable", seen=total)
         if total.minor_units * 100 > self.basket.total.minor_units * self.guard_percent:
-            return "price_guard"
+            return too_dear("price_guard", total, percent=self.guard_percent, of=self.basket.total)
         least = self.least.get(product.parent or product.sku)
-        return "" if least is None or total.minor_units < least else "already_offered"
+        if least is None or total.minor_units < least:
+            return ""
+        return Refused("already_offered", seen=total, bound=f"less than {Money(least, total.currency)}")
 
 
 def _pinned_first(
@@ -361,4 +375,17 @@ def _of_the_order(kind: BuyGet | MoreOfTheSame, known: Mapping[str, Candidate], 
 def _scarce(product: Product, quantity: int = 1) -> str:
     if product.stock is None or product.stock >= quantity:
         return ""
-    return "too_few" if product.stock else "sold_out"
+    if not product.stock:
+        return "sold_out"
+    return Refused("too_few", seen=f"{product.stock} in stock", bound=f"at least {quantity}")
+
+
+def _foreign(product: Product, currency: str) -> Refused:
+    return Refused("other_currency", seen=product.price, bound=currency.upper())
+
+
+def _listed(word: str, values: Collection[str]) -> str:
+    """A merchant's list of categories in a few words."""
+    first = sorted(values)[:NAMED]
+    rest = len(values) - len(first)
+    return f"{word} {', '.join(first)}" + (f" and {rest} more" if rest else "")

@@ -29,6 +29,11 @@ class Replayed:
     is_drawn: bool = False
 
 
+def is_purged(trace: Mapping[str, Any] | None) -> bool:
+    """Whether a decision's details are gone: its trace is empty, which no decision writes."""
+    return trace is not None and not trace
+
+
 def replay(trace: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]], *, drawn: str | None = None) -> Replayed:
     """The decision that *trace* and *candidates*, as a decision's row keeps them, lead to.
 

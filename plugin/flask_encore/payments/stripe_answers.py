@@ -14,6 +14,7 @@ from flask_encore.domain.errors import SignatureInvalid
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import (
     CHARGE_KEY,
+    Fee,
     GatewayEvent,
     IntentSnapshot,
     IntentStatus,
@@ -116,6 +117,16 @@ def refund_snapshot(answer: Any) -> RefundSnapshot:
         payment_intent_ref=payment_intent_ref,
         metadata=refund["metadata"] or {},
     )
+
+
+def fee(answer: Any) -> Fee | None:
+    """What Stripe kept, of a PaymentIntent whose ``latest_charge.balance_transaction`` is expanded.
+
+    Stripe writes that line of the balance a while after the money moved; until then there is none.
+    """
+    charge = plain(answer)["latest_charge"]
+    line = None if charge is None else charge["balance_transaction"]
+    return None if line is None else Fee(amount=Money(field(line, "fee", int), field(line, "currency", str)))
 
 
 def gateway_event(event: Any) -> GatewayEvent:

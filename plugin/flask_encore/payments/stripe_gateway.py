@@ -28,6 +28,7 @@ from flask_encore.domain.errors import (
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import (
     Clock,
+    Fee,
     GatewayEvent,
     IntentRequest,
     IntentSnapshot,
@@ -226,6 +227,15 @@ class StripeGateway:
                 )
             )["latest_charge"]
             return charge is not None and bool(charge["disputed"])
+
+    def fee(self, payment_intent_ref: str) -> Fee | None:
+        """What Stripe kept of the charge, in the currency it settles in; ``None`` while Stripe does not tell."""
+        with _asking("fee of", payment_intent_ref):
+            return answers.fee(
+                self._stripe.payment_intents.retrieve(
+                    payment_intent_ref, {"expand": ["latest_charge.balance_transaction"]}, self._options()
+                )
+            )
 
     def event(self, body: bytes, signature: str) -> GatewayEvent:
         """Verify and parse a webhook against every configured secret.

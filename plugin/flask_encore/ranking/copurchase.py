@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +14,8 @@ from typing import Any
 
 from encore_recommender.model import CoPurchaseModel
 from encore_recommender.pairs import pairs
-from encore_recommender.persistence import CURRENT, ModelRefused, load, read_manifest
+from encore_recommender.persistence import CURRENT, ModelRefused, load, open_model, read_manifest
+from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.training import KeptRates, Pair
 from flask_encore.ranking.learner import trained_at
@@ -25,6 +27,12 @@ CHECK_SECONDS = 1.0
 
 #: A refused model is looked at again this often, in case the refusal was the disk's mood and not the file's.
 RETRY_SECONDS = 60.0
+
+#: Saved models held open beside the live one: as many as an experiment has variants. They are mapped, not read.
+MAX_NAMED = 8
+
+#: What a version looks like; it names a folder.
+_VERSION = re.compile(r"[0-9A-Za-z]{1,40}(?:-[0-9A-Za-z]{1,40}){0,3}", re.ASCII)
 
 _Stamp = tuple[int, int, int]
 
@@ -55,6 +63,9 @@ class CoPurchaseRanker:
         self._clock = clock
         self._served: _Served | None = None
         self._problem = ""
+        self._named_models: dict[str, _Served] = {}
+        self._refused: dict[str, float] = {}
+        self._opening = threading.Lock()
         self._looking = threading.Lock()
         self._look_at = clock() + CHECK_SECONDS
         self._retry_at = clock() + RETRY_SECONDS
@@ -90,30 +101,17 @@ class CoPurchaseRanker:
         """
         self._follow()
         served = self._served
-        if served is None:
-            return ()
-        kept = served.kept
-        # As many again where something came back, so that what has to step back makes room for somebody.
-        asked = 2 * k if kept.of else k
-        found = served.model.recommend(basket, k=asked, exclude=exclude, history=history or None)
-        candidates = [
-            Candidate(
-                sku=sku,
-                score=score,
-                kind=why.kind,
-                because_of=why.because_of,
-                support=why.support,
-                of_orders=why.of_orders,
-                lift=why.lift,
-                probability=probability,
-                kept_rate=kept.of.get(sku, kept.shop),
-            )
-            for sku, score, probability, why in zip(
-                found.ids, found.scores, found.probabilities, found.explanations, strict=True
-            )
-        ]
-        # Stable: where nothing is known of returns, the model's own order stands.
-        return sorted(candidates, key=_bought_and_kept, reverse=True)[:k]
+        return () if served is None else _ranked(served, basket, k=k, exclude=exclude, history=history)
+
+    def ranked_by(
+        self, version: str, basket: Sequence[str], *, k: int, exclude: Collection[str] = (), history: Sequence[str] = ()
+    ) -> Sequence[Candidate]:
+        """As `rank`, by the saved model *version*. The first call opens it, which takes as long as its file is large.
+
+        Raises:
+            InvalidInput: There is no such model, or it cannot be read.
+        """
+        return _ranked(self._named(version), basket, k=k, exclude=exclude, history=history)
 
     def pairs(
         self, *, most: int, fewest_orders: int, by_lift: bool = False, of: Collection[str] | None = None
@@ -136,6 +134,30 @@ class CoPurchaseRanker:
             for pair in found
         ]
 
+    def _named(self, version: str) -> _Served:
+        """The model *version*, opened once; whoever asks meanwhile waits for it."""
+        live = self._served
+        if live is not None and live.model.version == version:
+            return live
+        if (known := self._named_models.get(version)) is not None:
+            return known
+        with self._opening:
+            if (known := self._named_models.get(version)) is not None:
+                return known
+            if _VERSION.fullmatch(version) is None:
+                raise InvalidInput(f"There is no model {version!r}.")
+            if self._clock() < self._refused.get(version, 0.0):
+                raise InvalidInput(f"The model {version!r} could not be read a moment ago.")
+            try:
+                opened = _opened(self._model_dir / f"model-{version}")
+            except ModelRefused as refusal:
+                self._refused[version] = self._clock() + RETRY_SECONDS
+                raise InvalidInput(f"The model {version!r} cannot be used: {refusal}.") from refusal
+            while len(self._named_models) >= MAX_NAMED:
+                self._named_models.pop(next(iter(self._named_models)))
+            self._named_models[version] = opened
+            return opened
+
     def _follow(self) -> None:
         """Open the live model if it was replaced; whoever finds another thread at it goes on with the old one."""
         now = self._clock()
@@ -155,8 +177,7 @@ class CoPurchaseRanker:
     def _open(self) -> None:
         try:
             model = load(self._model_dir)
-            manifest = read_manifest(self._model_dir / f"model-{model.version}")
-            self._served = _Served(model=model, kept=_kept(manifest), trained_at=trained_at(manifest))
+            self._served = _of(model, read_manifest(self._model_dir / f"model-{model.version}"))
         except ModelRefused as refusal:
             if str(refusal) != self._problem:
                 kept = f"keeping {self._served.model.version}" if self._served is not None else "ranking nothing"
@@ -174,6 +195,41 @@ class CoPurchaseRanker:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _opened(folder: Path) -> _Served:
+    return _of(open_model(folder), read_manifest(folder))
+
+
+def _of(model: CoPurchaseModel, manifest: Mapping[str, Any]) -> _Served:
+    return _Served(model=model, kept=_kept(manifest), trained_at=trained_at(manifest))
+
+
+def _ranked(
+    served: _Served, basket: Sequence[str], *, k: int, exclude: Collection[str], history: Sequence[str]
+) -> Sequence[Candidate]:
+    kept = served.kept
+    # As many again where something came back, so that what has to step back makes room for somebody.
+    asked = 2 * k if kept.of else k
+    found = served.model.recommend(basket, k=asked, exclude=exclude, history=history or None)
+    candidates = [
+        Candidate(
+            sku=sku,
+            score=score,
+            kind=why.kind,
+            because_of=why.because_of,
+            support=why.support,
+            of_orders=why.of_orders,
+            lift=why.lift,
+            probability=probability,
+            kept_rate=kept.of.get(sku, kept.shop),
+        )
+        for sku, score, probability, why in zip(
+            found.ids, found.scores, found.probabilities, found.explanations, strict=True
+        )
+    ]
+    # Stable: where nothing is known of returns, the model's own order stands.
+    return sorted(candidates, key=_bought_and_kept, reverse=True)[:k]
 
 
 def _bought_and_kept(candidate: Candidate) -> float:

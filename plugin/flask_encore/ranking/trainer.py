@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encore_recommender import persistence
 from encore_recommender.baskets import Baskets
 from encore_recommender.persistence import CURRENT, ModelRefused, open_model, put_live, read_manifest, save
 from flask_encore.domain.errors import InvalidInput
@@ -189,6 +190,14 @@ class CoPurchaseTrainer:
             except ModelRefused as refusal:
                 raise InvalidInput(f"The model cannot be used: {refusal}.") from refusal
             put_live(self._model_dir, version)
+
+    def keep(self, versions: Collection[str]) -> None:
+        """From now on, remove none of *versions*, and those of the call before no longer for its sake. Idempotent.
+
+        Raises:
+            OSError: It could not be written down; what was kept before still is.
+        """
+        persistence.keep(self._model_dir, versions)
 
     def _put_live(self, trained: Trained, kept: KeptRates, *, now: datetime) -> str:
         about = trained.provenance(now=now)

@@ -29,6 +29,8 @@ class Action(StrEnum):
     SWITCH = "switch"  #: a switch turned
     TRAIN = "train"  #: a training begun by hand
     USE_MODEL = "use_model"  #: another model put live by hand
+    RESEND = "resend"  #: a message handed to the shop's handlers again
+    ROLL_OUT = "roll_out"  #: a variant of an experiment written into its campaign
     CATALOGUE = "catalogue"  #: products written through the API
     RELEASE = "release"  #: the time to undo ended before its time
     RECHECK = "recheck"  #: a quarantined charge compared with Stripe again
@@ -79,6 +81,7 @@ class Entry:
     """One change.
 
     Attributes:
+        subject: The campaign's ref, ``experiment`` and its ref, ``switches``, or ``recommender``.
         subject: The campaign's ref, or what else it was: ``switches``, ``the settings``, ``webhook 3``, …
         before: The whole of it, as JSON values; ``None`` when it was not there.
     """

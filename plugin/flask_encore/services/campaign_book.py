@@ -1,4 +1,4 @@
-"""The shop's campaigns in memory: read anew when their revision says that something changed, and only what changed."""
+"""The shop's campaigns and experiments in memory: read anew when their revision says that something changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import datetime
 
 from flask_encore.domain.book import Book, Listed
 from flask_encore.domain.errors import InvalidInput
+from flask_encore.domain.experiments import RunningExperiment
 from flask_encore.services.campaign_schema import campaign_of
+from flask_encore.services.experiment_schema import running_of
 from flask_encore.services.lanes import OverBudget
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import campaigns, switches
@@ -30,20 +32,25 @@ def current(rt: Runtime, *, revision: int | None = None) -> Book:
         with rt.db.read(hasty=True) as connection:
             # The revision first: what is read after it may be newer than it says, and never older.
             revision = switches.revision_of(connection, rt.account)
-            rows = campaigns.all_of(connection, rt.account)
+            rows = campaigns.of_book(connection, rt.account)
         understood: dict[tuple[str, int, datetime], Listed] = {}
+        running: list[RunningExperiment] = []
         for row in rows:
             # The time, because a campaign may be removed and another one take its ref.
-            key = (row["campaign_ref"], row["version"], row["updated_at"])
+            key = (row["ref"], row["version"], row["updated_at"])
+            kind = "campaign" if row["salt"] is None else "experiment"
             try:
+                if row["salt"] is not None:
+                    running.append(running_of(row))
+                    continue
                 understood[key] = kept.understood.get(key) or Listed(
                     campaign=campaign_of(row["definition"]), version=row["version"]
                 )
             except InvalidInput as refusal:
-                rt.counts.add("campaign_not_understood")
-                logger.error("campaign %s is left out: %s", row["campaign_ref"], refusal)
+                rt.counts.add(f"{kind}_not_understood")
+                logger.error("%s %s is left out: %s", kind, row["ref"], refusal)
         kept.understood = understood
-        kept.latest = Book(understood.values(), revision=revision)
+        kept.latest = Book(understood.values(), revision=revision, experiments=running)
         return kept.latest
 
 

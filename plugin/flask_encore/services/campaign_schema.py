@@ -71,8 +71,8 @@ MAX_IN_MESSAGE = 3
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
-class CampaignRefused(InvalidInput):
-    """A campaign cannot be used as it is written.
+class DefinitionRefused(InvalidInput):
+    """What a merchant wrote cannot be used as it is written.
 
     Attributes:
         errors: Path, such as ``offer.discount.percent``, -> sentences that say what is wrong and the fix.
@@ -89,7 +89,11 @@ class CampaignRefused(InvalidInput):
         return [f"{path}: {told}" if path else told for path, sentences in self.errors.items() for told in sentences]
 
 
-class _Strict(Schema):
+class CampaignRefused(DefinitionRefused):
+    """A campaign cannot be used as it is written."""
+
+
+class Strict(Schema):
     """Refuses fields it does not know, and puts what the domain refuses where it belongs."""
 
     class Meta:
@@ -127,22 +131,22 @@ def _meant_or_listed(key: object, known: list[str]) -> str:
     return meant(key, known) or f" There are {', '.join(known)}."
 
 
-class _Discount(_Strict):
+class DiscountJson(Strict):
     makes = Discount
     percent = Number(0, 100)
     amounts = Amounts()
 
 
-class _TextField(_Strict):
+class _TextField(Strict):
     makes = TextField
     label = Texts(MAX_LABEL, required=True)
     max_length = Number(1, MAX_TEXT)
     required = Flag()
 
 
-class _Complementary(_Strict):
+class _Complementary(Strict):
     makes = Complementary
-    discount = ma.Nested(_Discount)
+    discount = ma.Nested(DiscountJson)
     only_categories = Refs()
     never_categories = Refs()
     price_cap_percent = Number(0, 10_000, allow_none=True)
@@ -151,20 +155,20 @@ class _Complementary(_Strict):
     blocked = Pairs()
 
 
-class _Fixed(_Strict):
+class _Fixed(Strict):
     makes = Fixed
     skus = Refs(1, required=True)
-    discount = ma.Nested(_Discount)
+    discount = ma.Nested(DiscountJson)
 
 
-class _Service(_Strict):
+class _Service(Strict):
     makes = Service
     sku = Checked(required=True)
-    discount = ma.Nested(_Discount)
+    discount = ma.Nested(DiscountJson)
     text = ma.Nested(_TextField, allow_none=True)
 
 
-class _BuyGet(_Strict):
+class _BuyGet(Strict):
     makes = BuyGet
     buy = Number(0, MAX_PIECES)
     get = Number(1, MAX_PIECES)
@@ -172,19 +176,19 @@ class _BuyGet(_Strict):
     skus = Refs()
 
 
-class _Bundle(_Strict):
+class _Bundle(Strict):
     makes = Bundle
     skus = Refs(2, required=True)
     prices = Amounts(required=True)
 
 
-class _More(_Strict):
+class _More(Strict):
     makes = MoreOfTheSame
     minimum = Number(1, MAX_PIECES)
     maximum = Number(1, MAX_PIECES)
     step = Number(1, MAX_PIECES)
     skus = Refs()
-    discount = ma.Nested(_Discount)
+    discount = ma.Nested(DiscountJson)
 
 
 _OFFERS: Mapping[str, Schema] = {
@@ -206,7 +210,7 @@ class _Offer(Told):
         return _OFFERS[kind].load({key: told for key, told in value.items() if key != "kind"})
 
 
-class _Limits(_Strict):
+class _Limits(Strict):
     makes = Limits
     offers = Number(1, 1000, allow_none=True)
     days = Number(1, 3650, allow_none=True)
@@ -215,7 +219,7 @@ class _Limits(_Strict):
     group_days = Number(1, 3650)
 
 
-class _Budget(_Strict):
+class _Budget(Strict):
     makes = Budget
     units = Number(1, 1_000_000_000)
     amount = Told()
@@ -237,13 +241,13 @@ class _Budget(_Strict):
             raise ValidationError(str(refusal)) from None
 
 
-class _Wording(_Strict):
+class WordingJson(Strict):
     makes = Wording
     headline = Text(MAX_HEADLINE)
     body = Text(MAX_BODY)
 
 
-class _Campaign(_Strict):
+class _Campaign(Strict):
     makes = Campaign
     ref = Checked(checked_campaign_ref, required=True)
     name = Text(MAX_NAME, least=1, required=True)
@@ -260,7 +264,7 @@ class _Campaign(_Strict):
     limits = ma.Nested(_Limits)
     budget = ma.Nested(_Budget, allow_none=True)
     timer_minutes = Number(2, 60, allow_none=True)
-    wording = ByLanguage(_Wording(), data_key="copy")
+    wording = ByLanguage(WordingJson(), data_key="copy")
 
 
 _CAMPAIGN = _Campaign()
@@ -280,24 +284,36 @@ def campaign_of(definition: object, *, at: str = "", linted: bool = False) -> Ca
     Raises:
         CampaignRefused: With every error, by its path.
     """
-    errors: dict[str, list[str]] = {}
-    try:
-        campaign: Campaign = _CAMPAIGN.load(definition)  # type: ignore[arg-type]  # what is no object is refused
-    except ValidationError as refusal:
-        for path, sentence in _flat(refusal.messages, ""):
-            errors.setdefault(path, []).append(sentence)
+    campaign, errors = loaded(_CAMPAIGN, definition)
     for path, sentence in _pressing(definition) if linted else ():
         errors.setdefault(path, []).append(sentence)
     if errors:
         raise CampaignRefused({_joined(at, path): told for path, told in errors.items()})
+    assert isinstance(campaign, Campaign)
     return campaign
+
+
+def loaded(schema: Schema, definition: object) -> tuple[Any, dict[str, list[str]]]:
+    """What *schema* reads of *definition*, and every error by its path; ``None`` when there is one."""
+    try:
+        return schema.load(definition), {}  # type: ignore[arg-type]  # what is no object is refused
+    except ValidationError as refusal:
+        errors: dict[str, list[str]] = {}
+        for path, sentence in _flat(refusal.messages, ""):
+            errors.setdefault(path, []).append(sentence)
+        return None, errors
+
+
+def pressing_copy(definition: object, *at: object) -> Iterator[tuple[str, str]]:
+    """Words of the copy of *definition*, which stands at *at*, that press; path and sentence."""
+    for tag, words in _object(definition, "copy").items():
+        for name in ("headline", "body"):
+            yield from _hits(words.get(name) if isinstance(words, Mapping) else None, tag, *at, "copy", tag, name)
 
 
 def _pressing(definition: object) -> Iterator[tuple[str, str]]:
     """Words of the copy, and of the text field's label, that press; path and sentence."""
-    for tag, words in _object(definition, "copy").items():
-        for name in ("headline", "body"):
-            yield from _hits(words.get(name) if isinstance(words, Mapping) else None, tag, "copy", tag, name)
+    yield from pressing_copy(definition)
     for tag, label in _object(definition, "offer", "text", "label").items():
         yield from _hits(label, tag, "offer", "text", "label", tag)
 
@@ -362,6 +378,12 @@ def _written(value: Any, *, always: tuple[str, ...] = (), whole: bool) -> dict[s
         if whole or field.name in always or held != default:
             told[field.name] = _value(field.name, held, whole)
     return told
+
+
+def json_of(held: Discount | Mapping[str, Wording]) -> dict[str, Any]:
+    """A discount, or words by language, as a campaign's definition has them."""
+    written: dict[str, Any] = _value("", held, False)
+    return written
 
 
 def _value(name: str, held: Any, whole: bool) -> Any:

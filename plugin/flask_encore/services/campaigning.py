@@ -125,13 +125,26 @@ def save(rt: Runtime, definition: object, *, actor: str, expected: int | None) -
     campaign = campaign_of(definition, linted=True)
     with rt.db.write() as connection:
         switches.lock(connection, rt.account)
-        row = campaigns.find(connection, rt.account, campaign.ref)
-        if row is None and expected is None:
-            return _add(rt, connection, campaign, actor=actor, action=Action.CREATE)
-        _agreed(row, campaign, expected)
-        assert row is not None
-        status_refusal(CampaignStatus(row["definition"]["status"]), campaign.status)
-        return _change(rt, connection, row, campaign, actor=actor, action=Action.EDIT)
+        return save_within(rt, connection, campaign, actor=actor, expected=expected)
+
+
+def save_within(
+    rt: Runtime,
+    connection: Any,
+    campaign: Campaign,
+    *,
+    actor: str,
+    expected: int | None,
+    action: Action | None = None,
+) -> Saved:
+    """As `save`, within a change that called `switches.lock`; *action* is what the audit log calls it."""
+    row = campaigns.find(connection, rt.account, campaign.ref)
+    if row is None and expected is None:
+        return _add(rt, connection, campaign, actor=actor, action=action or Action.CREATE)
+    _agreed(row, campaign, expected)
+    assert row is not None
+    status_refusal(CampaignStatus(row["definition"]["status"]), campaign.status)
+    return _change(rt, connection, row, campaign, actor=actor, action=action or Action.EDIT)
 
 
 def set_status(

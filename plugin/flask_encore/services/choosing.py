@@ -2,6 +2,9 @@
 
 The first that passes every question speaks. What was asked, seen and answered is the decision's trace: from it alone
 the decision can be made again (`domain.replay`).
+
+An experiment about a campaign is dealt when that campaign has passed every question and is about to make its offer,
+before anybody knows whether its variant has one: who counts as exposed must not hang on the variant.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from flask_encore.domain.acceptance import Eligible, Pick
 from flask_encore.domain.book import Listed, built_in
 from flask_encore.domain.budgets import within
 from flask_encore.domain.campaigns import BUILT_IN, CampaignState
+from flask_encore.domain.experiments import HOLDOUT, Exposure
 from flask_encore.domain.kinds import Complementary, skus_of
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Placement
 from flask_encore.domain.pricing import Alternative, alternatives
+from flask_encore.domain.refusals import evidence
 from flask_encore.domain.rules import Trace, evaluate
 from flask_encore.services.campaign_limits import left, limited, spent
 from flask_encore.services.reasons import REFUSALS
+from flask_encore.services.runtime import logger
 from flask_encore.services.situation import Situation
 
 #: Campaigns whose whole answer is kept with a decision; of the others that were asked their number is. A row stays
@@ -89,18 +95,28 @@ class Choosing:
     Attributes:
         log: The alternatives of the chosen campaign, or of the last one that had none; each with what refused it.
         tied: Refs of campaigns of the chosen one's rank that could have spoken as well: their refs decided.
+        exposed: The experiments this hangs on.
     """
 
     chosen: Chosen | None
     asked: tuple[Asked, ...]
     log: tuple[dict[str, Any], ...]
     tied: tuple[str, ...]
+    exposed: tuple[Exposure, ...] = ()
+
+    @property
+    def held_out_by(self) -> str | None:
+        """The experiment whose own holdout the chosen offer falls into; ``None`` when it may be shown."""
+        subjects = {None} if self.chosen is None else {None, self.chosen.listed.campaign.ref}
+        held = (one for one in self.exposed if one.variant == HOLDOUT and one.campaign in subjects)
+        return next((one.experiment_ref for one in held), None)
 
     def as_json(self, *, dial: float, explore: bool) -> dict[str, Any]:
         """The trace as the decision keeps it."""
         kept = [one for one in self.asked if one.result is not Result.OUTRANKED]
         whole = kept[-MOST_KEPT:]
-        return {
+        told = {"experiments": [one.as_json() for one in self.exposed]} if self.exposed else {}
+        return told | {
             "asked": [one.as_json() for one in whole],
             "asked_before": len(kept) - len(whole),
             "tied": list(self.tied),
@@ -110,13 +126,21 @@ class Choosing:
         }
 
 
-def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bool = False) -> Choosing:
+def choose(
+    situation: Situation,
+    *,
+    follow_up: str | None = None,
+    exhaustive: bool = False,
+    exposed: Sequence[Exposure] = (),
+) -> Choosing:
     """The campaign that speaks for *situation*, and its offer.
 
     Args:
         follow_up: Only this campaign: the one that is due after the step before.
         exhaustive: Ask every campaign there is to the end, for a merchant who wants to know why not the others.
+        exposed: Experiments it hangs on already, such as one about the model.
     """
+    exposures = list(exposed)
     asked: list[Asked] = []
     tied: list[str] = []
     chosen: Chosen | None = None
@@ -127,7 +151,10 @@ def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bo
             break
         answer = _ask(situation, listed, follows=follow_up is not None)
         if answer.result is Result.CHOSEN and chosen is None:
-            found, entries = _offer(situation, listed)
+            turn, exposure = _turn(situation, listed)
+            if exposure is not None:
+                exposures.append(exposure)
+            found, entries = _offer(situation, turn)
             if found is None:
                 log = log or entries
                 answer = _replaced(answer, Result.NOTHING, _refusals(entries))
@@ -138,7 +165,7 @@ def choose(situation: Situation, *, follow_up: str | None = None, exhaustive: bo
             if campaign.rank == chosen.listed.campaign.rank and chosen.listed.campaign.ref != BUILT_IN:
                 tied.append(campaign.ref)
         asked.append(answer)
-    return Choosing(chosen=chosen, asked=tuple(asked), log=tuple(log), tied=tuple(tied))
+    return Choosing(chosen=chosen, asked=tuple(asked), log=tuple(log), tied=tuple(tied), exposed=tuple(exposures))
 
 
 def _in_order(situation: Situation, *, follow_up: str | None, exhaustive: bool) -> Sequence[Listed]:
@@ -185,6 +212,30 @@ def _replaced(answer: Asked, result: Result, because: Sequence[str], *, rule: Tr
     return replace(answer, result=result, because=tuple(because), rule=rule or answer.rule)
 
 
+def _turn(situation: Situation, listed: Listed) -> tuple[Listed, Exposure | None]:
+    """A campaign whose turn it is as the experiment about it deals it, and that this hangs on that experiment.
+
+    A change that cannot be made any more leaves the campaign as it is; the exposure stands, and says so.
+    """
+    ref = listed.campaign.ref
+    running = situation.book.experiment_about(ref)
+    if running is None or not (situation.takes_part or running.forced is not None):
+        return listed, None
+    variant = running.variant_for(situation.subject)
+    made = listed if variant == HOLDOUT else situation.book.varied(listed, variant)
+    if made is None:
+        situation.rt.counts.add("experiment_not_applied")
+        logger.warning("variant %r of experiment %s cannot be made of %s", variant, running.experiment.ref, ref)
+    exposure = Exposure(
+        experiment_ref=running.experiment.ref,
+        version=running.version,
+        variant=variant,
+        campaign=ref,
+        applied=made is not None,
+    )
+    return made or listed, exposure
+
+
 def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[dict[str, Any]]]:
     """One of the campaign's alternatives, with its propensity; and all of them with what refused each."""
     rt, kind = situation.rt, listed.campaign.offer
@@ -203,7 +254,7 @@ def _offer(situation: Situation, listed: Listed) -> tuple[Chosen | None, list[di
     rest = left(situation, listed.campaign)
     if rest is not None:
         found = [within(one, rest) for one in found]
-    log = [one.candidate.as_json() | {"filtered": one.refused} for one in found]
+    log = [one.candidate.as_json() | {"filtered": str(one.refused)} | evidence(one.refused) for one in found]
     passed = [place for place, one in enumerate(found) if not one.refused]
     if not passed:
         return None, log

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
-from flask_encore.domain.replay import replay
+from flask_encore.domain.replay import is_purged, replay
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import decisions
 
@@ -25,6 +25,24 @@ class Campaigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TookPart:
+    """An experiment that a decision hung on.
+
+    Attributes:
+        variant: Its name, or ``holdout``.
+        campaign: The one it is about; ``None`` where the model varies.
+        applied: False where the variant's change could not be made, and things were left as they are.
+        is_logged: Whether it counts: in shadow mode nobody was shown anything.
+    """
+
+    experiment_ref: str
+    variant: str
+    campaign: str | None
+    applied: bool
+    is_logged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
     """One decision.
 
@@ -33,7 +51,8 @@ class Explained:
         asked: Campaigns in the order they were asked; *asked_before* more were asked and are only counted.
         candidates: What the campaign that spoke weighed, best first, each with what refused it.
         is_reproduced: Whether the log, made again, leads to what was decided; ``None`` for decisions of earlier
-            releases, whose log has no trace.
+            releases, whose log has no trace, and for those whose details were purged.
+        is_purged: The candidates and the trace are gone, because the shop does not keep them for so long.
         charge_status: Where the money of the accepted offer is; empty while nobody accepted.
     """
 
@@ -53,7 +72,9 @@ class Explained:
     model_version: str
     latency_us: int
     is_reproduced: bool | None
+    is_purged: bool
     charge_status: str
+    experiments: tuple[TookPart, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in JSON values."""
@@ -77,7 +98,18 @@ class Explained:
             "model_version": self.model_version,
             "latency_us": self.latency_us,
             "is_reproduced": self.is_reproduced,
+            "is_purged": self.is_purged,
             "charge_status": self.charge_status,
+            "experiments": [
+                {
+                    "ref": one.experiment_ref,
+                    "variant": one.variant,
+                    "campaign": one.campaign,
+                    "applied": one.applied,
+                    "is_logged": one.is_logged,
+                }
+                for one in self.experiments
+            ],
         }
 
 
@@ -87,10 +119,11 @@ def explain(rt: Runtime, order_ref: str) -> Sequence[Explained] | None:
         read = decisions.page(connection, order_ref, account=rt.account, placement="")
     if read is None:
         return None
-    return [_explained(row, charge.status if charge else "") for row, charge in read.steps]
+    return [explained(row, charge.status if charge else "") for row, charge in read.steps]
 
 
-def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+def explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
+    """A row of ``encore_decisions`` as what it explains; *charge_status* is empty while nobody accepted."""
     trace: Mapping[str, Any] = row["trace"] or {}
     return Explained(
         id=row["id"],
@@ -112,13 +145,24 @@ def _explained(row: Mapping[Any, Any], charge_status: str) -> Explained:
         model_version=row["model_version"],
         latency_us=row["latency_us"],
         is_reproduced=_is_reproduced(row),
+        is_purged=is_purged(row["trace"]),
         charge_status=charge_status,
+        experiments=tuple(
+            TookPart(
+                experiment_ref=one["ref"],
+                variant=one["variant"],
+                campaign=one["campaign"],
+                applied=one["applied"],
+                is_logged=one["ref"] in (row["exposures"] or {}),
+            )
+            for one in trace.get("experiments", ())
+        ),
     )
 
 
 def _is_reproduced(row: Mapping[Any, Any]) -> bool | None:
     """Whether the stored trace and candidates lead to the stored decision."""
-    if row["trace"] is None:
+    if row["trace"] is None or is_purged(row["trace"]):
         return None
     picked = row["trace"].get("picked")
     try:

@@ -19,7 +19,7 @@ from flask_encore.domain.campaigns import MAX_SHOWN, CampaignState
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.offers import Outcome, Placement, Reason
 from flask_encore.domain.sequence import Step, follow_up
-from flask_encore.services import campaign_book, quoting, shop_settings
+from flask_encore.services import campaign_book, model_trials, quoting, shop_settings
 from flask_encore.services.choosing import Choosing, choose
 from flask_encore.services.offer_snapshots import snapshot_of
 from flask_encore.services.runtime import Runtime, logger
@@ -106,10 +106,14 @@ def decision_row(
     reason = _ineligible(rt, read, page, now, undo_seconds=in_force.undo_seconds)
     if reason is not None:
         return row | _without(reason), None
-    situation = Situation(rt=rt, read=read, book=book, page=page, step=step, now=now)
-    choosing = choose(situation, follow_up=due, exhaustive=exhaustive)
+    takes_part = arm is Arm.TREATMENT
+    situation = Situation(rt=rt, read=read, book=book, page=page, step=step, now=now, takes_part=takes_part)
+    ranked = model_trials.exposures_of(order) if takes_part and step == 0 else ()
+    choosing = choose(situation, follow_up=due, exhaustive=exhaustive, exposed=ranked)
     row["candidates"] = list(choosing.log)
     row["trace"] = choosing.as_json(dial=rt.settings.profit_dial, explore=rt.settings.explore)
+    if choosing.exposed and not read.shadow:  # in shadow mode nobody is shown anything, so there is nothing to compare
+        row["exposures"] = {one.experiment_ref: one.variant for one in choosing.exposed}
     if choosing.chosen is None:
         return row | _without(_nothing(order, choosing)), choosing
     chosen, campaign = choosing.chosen, choosing.chosen.listed.campaign
@@ -131,6 +135,8 @@ def decision_row(
         return row | {"outcome": Outcome.HELD_OUT, "reason": Reason.HOLDOUT}, choosing
     if read.shadow:
         return row | {"outcome": Outcome.SHADOWED, "reason": Reason.SHADOW}, choosing
+    if choosing.held_out_by is not None:
+        return row | {"outcome": Outcome.HELD_OUT, "reason": Reason.EXPERIMENT_HOLDOUT}, choosing
     return row | {"outcome": Outcome.OFFERED, "reason": Reason.CHOSEN}, choosing
 
 
@@ -242,6 +248,7 @@ def _blank(rt: Runtime, order: Mapping[Any, Any], page: Placement, *, step: int,
         "sold_out_at": None,
         "extended_at": None,
         "propensity": None,
+        "exposures": None,
     }
 
 

@@ -173,25 +173,6 @@ def every(
         after = Place(decided_at=rows[-1]["decided_at"], id=rows[-1]["id"])
 
 
-def of_order(rt: Runtime, order_ref: str) -> Sequence[Entry] | None:
-    """Every decision about one order, newest first; ``None`` when Encore was never told of it."""
-    if "\0" in order_ref:
-        return None
-    with rt.db.read() as connection:
-        rows = reports.recent(
-            connection,
-            account=rt.account,
-            since=None,
-            order_ref=order_ref,
-            needing_somebody=False,
-            after=None,
-            limit=PAGE_SIZE,
-            now=rt.clock(),
-        )
-        known = bool(rows) or order_stories.is_known(connection, order_ref, account=rt.account)
-    return [entry_of(row) for row in rows] if known else None
-
-
 def find(rt: Runtime, typed: str) -> str | None:
     """The order_ref of the order somebody means, in one statement; ``None`` when there is none such.
 

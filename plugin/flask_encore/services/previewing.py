@@ -8,13 +8,16 @@ from typing import Any
 
 from flask_encore.domain.book import Book, Listed
 from flask_encore.domain.campaigns import CampaignStatus
-from flask_encore.domain.errors import EncoreError
+from flask_encore.domain.errors import EncoreError, InvalidInput
+from flask_encore.domain.experiments import Experiment, Exposure, RunningExperiment
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Placement, Reason
+from flask_encore.domain.ports import Versioned
 from flask_encore.services import campaign_book
 from flask_encore.services.campaign_schema import campaign_of
 from flask_encore.services.choosing import Asked
 from flask_encore.services.offering import decision_row
+from flask_encore.services.recording import CANDIDATES
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import decisions
 from flask_encore.store.decisions import Page
@@ -35,6 +38,7 @@ class Preview:
         asked: Every live campaign, best first, with what it answers; empty when the order is eligible for nothing.
         candidates: What the campaign weighed, as the decision log keeps it.
         tied: Refs of campaigns that could have spoken as well; their refs decided.
+        exposed: Running experiments it would hang on, with the variant this order is dealt.
     """
 
     order_ref: str
@@ -48,6 +52,7 @@ class Preview:
     asked: tuple[Asked, ...]
     candidates: tuple[Mapping[str, Any], ...]
     tied: tuple[str, ...]
+    exposed: tuple[Exposure, ...] = ()
 
 
 def preview(
@@ -76,6 +81,45 @@ def preview(
         book = book.replaced(Listed(campaign=campaign, version=known.version + 1 if known else 1))
         page = campaign.placement.surface
     return _previewed(rt, _fresh(rt, read), book, page)
+
+
+def preview_variant(rt: Runtime, experiment: Experiment, variant: str, order_ref: str) -> Preview:
+    """What *order_ref* would be offered now if it were dealt *variant*, its subject taken as live. Writes nothing.
+
+    Args:
+        variant: A variant's name, or ``holdout``: what would be offered, and is not shown.
+
+    Raises:
+        OrderUnknown: If Encore was never told of that order.
+        InvalidInput: If the variant's model cannot rank.
+    """
+    with rt.db.read() as connection:
+        read = decisions.page(connection, order_ref, account=rt.account, placement=Placement.THANK_YOU)
+    if read is None:
+        raise OrderUnknown(f"There is no order {order_ref!r}: Encore was never told of it.")
+    forced = RunningExperiment(experiment=experiment, salt=b"", version=0, forced=variant)
+    book = campaign_book.current(rt, revision=read.revision).with_experiment(forced)
+    page = Placement.THANK_YOU
+    subject = book.find(experiment.campaign or "")
+    if subject is not None:
+        live = replace(subject.campaign, status=CampaignStatus.LIVE)
+        book = book.replaced(Listed(campaign=live, version=subject.version))
+        page = live.placement.surface
+    read = _fresh(rt, read)
+    found = experiment.variant(variant)
+    if found is not None and found.model is not None:
+        read = _ranked_by(rt, read, found.model)
+    return _previewed(rt, read, book, page)
+
+
+def _ranked_by(rt: Runtime, read: Page, version: str) -> Page:
+    """The order as if *version* had ranked it, without what its customer had bought before."""
+    if not isinstance(rt.ranker, Versioned):
+        raise InvalidInput("The shop's own ranker has no versions to choose from.")
+    skus = [line["sku"] for line in read.order["lines"]]
+    found = rt.ranker.ranked_by(version, skus, k=CANDIDATES)
+    order = {**read.order, "candidates": [one.as_json() for one in found], "model_version": version}
+    return replace(read, order=order)
 
 
 def _fresh(rt: Runtime, read: Page) -> Page:
@@ -108,4 +152,5 @@ def _previewed(rt: Runtime, read: Page, book: Book, page: Placement) -> Preview:
         asked=choosing.asked if choosing else (),
         candidates=tuple(row["candidates"]),
         tied=choosing.tied if choosing else (),
+        exposed=choosing.exposed if choosing else (),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask_encore.domain.offers import Reason
 
 #: Why there was an offer, or none; with the fix where there is one.
@@ -9,6 +12,7 @@ REASONS = {
     Reason.CHOSEN: "The best candidate passed every filter.",
     Reason.SHADOW: "Shadow mode is on: decided, and shown to nobody.",
     Reason.HOLDOUT: "In the holdout, so that uplift can be measured.",
+    Reason.EXPERIMENT_HOLDOUT: "In the holdout of an experiment, so that its variants can be compared with no offer.",
     Reason.SWITCHED_OFF: "All offers are switched off: flask encore switch on",
     Reason.NO_CAMPAIGN: "No campaign applies to this order, and the built-in offer is off or is not for this page.",
     Reason.QUOTE_FAILED: "ENCORE_QUOTE failed; the log has the details.",
@@ -54,3 +58,15 @@ REFUSALS = {
     "over_budget": "is more than the campaign's budget has left",
     "already_offered": "was offered with this order before, for no more",
 }
+
+
+def refusal(entry: Mapping[str, Any]) -> str:
+    """What stood against a candidate of the log, with what was seen and what would have passed; empty when nothing did.
+
+    Logs of earlier releases have the word alone.
+    """
+    word = entry.get("filtered") or ""
+    told = REFUSALS.get(word, word)
+    if not entry.get("seen"):
+        return told
+    return f"{told}: {entry['seen']}" + (f", allowed {entry['bound']}" if entry.get("bound") else "")

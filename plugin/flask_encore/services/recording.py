@@ -7,20 +7,22 @@ they could not tell is a reason in the row.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Any
 
+from flask_encore.domain.book import Book, built_in
 from flask_encore.domain.errors import GatewayError, GatewayRefused, OrderConflict
 from flask_encore.domain.kinds import skus_of
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Candidate, Reason
 from flask_encore.domain.orders import PaidOrder, checked_ref
-from flask_encore.domain.ports import IntentStatus
+from flask_encore.domain.ports import IntentStatus, Versioned
 from flask_encore.domain.rules import Key
-from flask_encore.services import campaign_book, fact_finding
+from flask_encore.services import campaign_book, fact_finding, model_trials
 from flask_encore.services.lanes import OverBudget
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.store import history, orders, shelf
@@ -67,10 +69,15 @@ def record(rt: Runtime, order: PaidOrder) -> Recorded:
                 return Recorded.DUPLICATE
             past = history.bought_before(connection, order.customer_ref, account=rt.account, but=order.order_ref)
         payment = verify(rt, order.payment_intent_ref, order.total)
-        candidates, model_version, reason = _rank(rt, order, past)
-        facts, wanted = _foresee(rt, order, candidates)
+        book = _book(rt)
+        exposure, version = model_trials.dealt(book, order)
+        ranked = _rank(rt, order, past, version=version)
+        candidates, model_version, reason = ranked.candidates, ranked.model_version, ranked.reason
+        facts, wanted = _foresee(rt, order, candidates, book)
         if reason is not None:
             facts["ranking"] = reason
+        if exposure is not None:
+            facts |= model_trials.remembered(exposure if ranked.is_as_dealt else model_trials.not_ranked_so(exposure))
         with rt.db.write() as connection:
             if orders.insert_order(
                 connection,
@@ -172,16 +179,49 @@ def _is_known(rows: Sequence[tuple[str, str]], order: PaidOrder) -> bool:
     return False
 
 
-def _rank(rt: Runtime, order: PaidOrder, past: Sequence[str]) -> tuple[list[Candidate], str, Reason | None]:
-    """Candidates for *order*, the model's name, and why there are none although there should be. Never raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranked:
+    """What the recommender said of an order.
 
-    def rank() -> tuple[list[Candidate], str]:
-        version = str(rt.ranker.version)[:MAX_VERSION]
+    Attributes:
+        model_version: Of the model that ranked; empty when none did.
+        reason: Why there are no candidates although there should be.
+        is_as_dealt: False when another model should have ranked, and could not.
+    """
+
+    candidates: Sequence[Candidate] = ()
+    model_version: str = ""
+    reason: Reason | None = None
+    is_as_dealt: bool = True
+
+
+def _rank(rt: Runtime, order: PaidOrder, past: Sequence[str], *, version: str | None = None) -> _Ranked:
+    """Candidates for *order*, by the saved model *version*, else by the live one. Never raises.
+
+    A version that has gone, fails, or is not open yet leaves the order to the live model, within the same time.
+    """
+
+    def named() -> _Ranked:
+        if not isinstance(rt.ranker, Versioned):
+            raise TypeError("the shop's own ranker has no versions to choose from")
+        found = rt.ranker.ranked_by(version or "", order.skus, k=CANDIDATES, history=past)
+        return _Ranked(candidates=_all_checked(found), model_version=str(version)[:MAX_VERSION])
+
+    def live() -> _Ranked:
+        told = str(rt.ranker.version)[:MAX_VERSION]
         found = rt.ranker.rank(order.skus, k=CANDIDATES, history=past)
-        return [_checked(candidate) for candidate in islice(found, CANDIDATES)], version
+        return _Ranked(candidates=_all_checked(found), model_version=told)
 
+    seconds = rt.budget_seconds
+    if version is not None:
+        seconds /= 2
+        try:
+            return rt.ranking.run(named, seconds=seconds)
+        except Exception as error:
+            rt.counts.add("model_variant_not_ranked")
+            logger.warning("model %s did not rank order %s, the live one does (%r)", version, order.order_ref, error)
     try:
-        return *rt.ranking.run(rank, seconds=rt.budget_seconds), None
+        return replace(rt.ranking.run(live, seconds=seconds), is_as_dealt=version is None)
     except OverBudget:
         reason = Reason.RANKER_TIMEOUT
         logger.warning("ranking order %s took over %d ms", order.order_ref, rt.settings.decision_budget_ms)
@@ -189,17 +229,29 @@ def _rank(rt: Runtime, order: PaidOrder, past: Sequence[str]) -> tuple[list[Cand
         reason = Reason.RANKER_FAILED
         logger.exception("ranking order %s failed", order.order_ref)
     rt.counts.add(reason)
-    return [], "", reason
+    return _Ranked(reason=reason, is_as_dealt=version is None)
 
 
-def _foresee(rt: Runtime, order: PaidOrder, candidates: Sequence[Candidate]) -> tuple[dict[str, Any], list[str]]:
+def _book(rt: Runtime) -> Book:
+    """The campaigns and experiments, or those this process read last: the order is paid and has to be written down."""
+    try:
+        return campaign_book.at_hand(rt)
+    except Exception:
+        rt.counts.add("campaigns_not_at_hand")
+        logger.exception("the campaigns could not be read")
+        return rt.book.latest
+
+
+def _foresee(
+    rt: Runtime, order: PaidOrder, candidates: Sequence[Candidate], book: Book
+) -> tuple[dict[str, Any], list[str]]:
     """What rules may ask about the shopper, and which products deciding may need: the page then reads all at once.
 
     What is not foreseen is looked up then; so a campaign saved in between costs a page one statement more.
     """
     named = list(dict.fromkeys([*(candidate.sku for candidate in candidates), *order.skus]))
     try:
-        return _foreseen(rt, order, named)
+        return _foreseen(rt, order, named, book)
     except Exception:
         # The order is paid and has to be written down; a decision can do with less.
         rt.counts.add("order_not_foreseen")
@@ -207,8 +259,7 @@ def _foresee(rt: Runtime, order: PaidOrder, candidates: Sequence[Candidate]) -> 
         return {}, named
 
 
-def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    book = campaign_book.at_hand(rt)
+def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str], book: Book) -> tuple[dict[str, Any], list[str]]:
     with rt.db.read() as connection:
         facts = fact_finding.gather(rt, connection, order, book)
         known = shelf.sorted_by(connection, named)
@@ -218,8 +269,14 @@ def _foreseen(rt: Runtime, order: PaidOrder, named: Sequence[str]) -> tuple[dict
         category, parent = known.get(sku, (None, None))
         keys |= {Key("category", category)} if category else set()
         keys |= {Key("variant_of", parent)} if parent else set()
-    asked = [sku for one in book.of_keys(keys)[:FORESEEN] for sku in skus_of(one.campaign.offer)]
+    subject = order.customer_ref or order.order_ref
+    could = [*book.of_keys(keys)[:FORESEEN], built_in(discount_percent=rt.settings.discount_percent)]
+    asked = [sku for one in could for sku in skus_of(book.dealt(one, subject).campaign.offer)]
     return facts, list(dict.fromkeys([*named, *parents, *asked[:MOST_FORESEEN]]))
+
+
+def _all_checked(found: Iterable[object]) -> list[Candidate]:
+    return [_checked(candidate) for candidate in islice(found, CANDIDATES)]
 
 
 def _checked(candidate: object) -> Candidate:

@@ -16,7 +16,7 @@ from flask_encore.domain.events import ChargeEvent, EventKind
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import CHARGE_KEY, GatewayEvent, IntentStatus, RefundStatus
 from flask_encore.domain.timeline import Source
-from flask_encore.services import charging, delivering, recording, refunding
+from flask_encore.services import charging, delivering, fee_finding, recording, refunding
 from flask_encore.services.offering import Offered
 from flask_encore.services.runtime import Runtime, logger
 from flask_encore.services.settling import AlreadySeen, after_commit, last_look, quarantine, record_event, settle
@@ -47,13 +47,14 @@ class Swept:
 
 def sweep(rt: Runtime, *, return_url: str = "") -> Swept:
     """Look once at everything that is due: stale claims, unknown outcomes, expired actions, ends of holds, refunds
-    without an answer, payments that could not be verified, undelivered messages. Safe to run anywhere, any number
-    of times at once.
+    without an answer, payments that could not be verified, undelivered messages; then fees nobody knows yet. Safe to
+    run anywhere, any number of times at once.
     """
     seen = 0
+    without_fee: list[tuple[str, datetime]] = []
     if rt.gateway is not None:
         with rt.db.read() as connection:
-            due = charges.due(connection, account=rt.account, now=rt.clock(), limit=BATCH)
+            due, without_fee = charges.due(connection, account=rt.account, now=rt.clock(), limit=BATCH)
         for charge_id in due:
             try:
                 seen += look(rt, charge_id, source=Source.SWEEPER, return_url=return_url) is not None
@@ -65,6 +66,7 @@ def sweep(rt: Runtime, *, return_url: str = "") -> Swept:
     verified = recording.verify_later(rt)
     with rt.db.write() as connection:
         events.beat(connection, HEARTBEAT, now=rt.clock())
+    fee_finding.find(rt, without_fee)
     return Swept(charges=seen, payments=verified, delivered=delivered)
 
 

@@ -18,6 +18,9 @@ from flask_encore.store import catalog, charges, events, outbox
 #: How soon an outcome that is not final is asked about again, when no webhook came first.
 ASK_AGAIN = timedelta(seconds=60)
 
+#: How long after the money moved Stripe is asked what it kept. It writes that within an hour, and nobody waits for it.
+ASK_FOR_FEE = timedelta(hours=1)
+
 
 class AlreadySeen(Exception):
     """The webhook's effect is committed; roll back and answer 200."""
@@ -276,7 +279,8 @@ def _held(rt: Runtime, charge: Charge, now: datetime) -> dict[str, Any]:
     For as long as its offer said; offers of earlier releases said what the configuration says.
     """
     undo_until = now + timedelta(seconds=charge.snapshot.get("undo_seconds", rt.settings.undo_seconds))
-    return {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until}
+    fee_due_at = None if charge.is_free else now + ASK_FOR_FEE
+    return {"charged_at": now, "undo_until": undo_until, "next_run_at": undo_until, "fee_due_at": fee_due_at}
 
 
 def tell(connection: Any, charge: Charge, now: datetime) -> ChargeEvent | None:

@@ -29,6 +29,7 @@ class Situation:
     Attributes:
         page: What the decision is for: the thank-you page or the order page.
         step: In the sequence, from 0.
+        takes_part: Whether experiments are dealt to it; they are not to who is in the standing holdout.
     """
 
     rt: Runtime
@@ -37,6 +38,7 @@ class Situation:
     page: Placement
     step: int
     now: datetime
+    takes_part: bool = False
     _products: dict[str, Any] = field(default_factory=dict)
     _looked_up: set[str] = field(default_factory=set)
 
@@ -54,6 +56,11 @@ class Situation:
             self._products.update({product.sku: product for product in found})
             self._looked_up.update(wanted)
         return Shelf(self._products.values())
+
+    @property
+    def subject(self) -> str:
+        """Whom experiments deal to: the customer, or a guest's order."""
+        return str(self.read.order["customer_ref"] or self.read.order["order_ref"])
 
     @cached_property
     def skus(self) -> tuple[str, ...]:

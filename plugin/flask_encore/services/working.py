@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from flask_encore.services import sending
+from flask_encore.services import retention, sending
 from flask_encore.services.recovering import sweep
 from flask_encore.services.runtime import Runtime, logger
 
@@ -96,8 +96,9 @@ class Worker:
 
 
 def work_once(rt: Runtime) -> None:
-    """One round: everything due, once. Webhooks are on their way afterwards; nothing waits for them."""
+    """One round: everything due, once. Webhooks are on their way afterwards, and nothing waits for them."""
     try:
         sweep(rt)
     finally:
         sending.send(rt)
+    retention.tend(rt)

@@ -8,13 +8,35 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flask_encore.store.models import campaigns, orders
+from flask_encore.store.models import campaigns, experiments, orders
 
 
 def all_of(connection: sa.Connection, account: str) -> Sequence[Mapping[Any, Any]]:
     """Every campaign's row, by ref."""
     query = sa.select(campaigns).where(campaigns.c.account == account).order_by(campaigns.c.campaign_ref)
     return connection.execute(query).mappings().all()
+
+
+def of_book(connection: sa.Connection, account: str) -> Sequence[Mapping[Any, Any]]:
+    """Every campaign and every running experiment in one SELECT: ref, version, definition, updated_at and salt.
+
+    A campaign has no salt, an experiment has one.
+    """
+    mine = sa.select(
+        campaigns.c.campaign_ref.label("ref"),
+        campaigns.c.version,
+        campaigns.c.definition,
+        campaigns.c.updated_at,
+        sa.null().label("salt"),
+    ).where(campaigns.c.account == account)
+    running = sa.select(
+        experiments.c.experiment_ref,
+        experiments.c.version,
+        experiments.c.definition,
+        experiments.c.updated_at,
+        experiments.c.salt,
+    ).where(experiments.c.account == account, experiments.c.status == "running")
+    return connection.execute(mine.union_all(running)).mappings().all()
 
 
 def find(connection: sa.Connection, account: str, ref: str) -> Mapping[Any, Any] | None:

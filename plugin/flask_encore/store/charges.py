@@ -332,21 +332,29 @@ def lease(
     return None if row is None else (charge_of(row), row["tries"])
 
 
-def due(connection: sa.Connection, *, account: str, now: datetime, limit: int) -> list[str]:
-    """Ids of charges the sweeper has to look at, the longest waiting first."""
-    return list(
-        connection.execute(
-            sa.select(charges.c.id)
-            .where(
-                charges.c.account == account,
-                charges.c.next_run_at <= now,
-                charges.c.quarantine_reason == "",
-                sa.or_(charges.c.lease_until.is_(None), charges.c.lease_until <= now),
-            )
-            .order_by(charges.c.next_run_at)
-            .limit(limit)
-        ).scalars()
+def due(
+    connection: sa.Connection, *, account: str, now: datetime, limit: int
+) -> tuple[list[str], list[tuple[str, datetime]]]:
+    """Ids of charges the sweeper has to look at, and (id, charged_at) of those whose fee is to be asked for.
+
+    The longest waiting come first. One SELECT of *limit* rows at most, in which no fee takes the place of a look.
+    """
+    # Every charge is of the account, and few of them are due: SQLite, which counts neither, would read the account's.
+    mine = charges.c.account.concat("") == account
+    looks = sa.select(
+        charges.c.id, charges.c.charged_at, sa.literal(0).label("for_fee"), charges.c.next_run_at.label("due_at")
+    ).where(
+        mine,
+        charges.c.next_run_at <= now,
+        charges.c.quarantine_reason == "",
+        sa.or_(charges.c.lease_until.is_(None), charges.c.lease_until <= now),
     )
+    fees = sa.select(charges.c.id, charges.c.charged_at, sa.literal(1), charges.c.fee_due_at).where(
+        mine, charges.c.fee_due_at <= now
+    )
+    both = sa.union_all(looks, fees).order_by("for_fee", "due_at").limit(limit)
+    rows = connection.execute(both).all()
+    return [row.id for row in rows if not row.for_fee], [(row.id, row.charged_at) for row in rows if row.for_fee]
 
 
 def quarantine(

@@ -42,9 +42,12 @@ class _Scope:
         return cast("sa.ColumnElement[Any]", table.c.exposures[self.experiment_ref].as_string())
 
     def holds(self, table: Any = decisions) -> sa.ColumnElement[bool]:
-        told = [table.c.account == self.account, table.c.outcome.in_(_ELIGIBLE)]
+        told = [table.c.account == self.account]
         if self.experiment_ref is not None:
+            # Whatever came of it: a variant that had nothing to offer was dealt all the same.
             told.append(self.arm(table).is_not(None))
+        else:
+            told.append(table.c.outcome.in_(_ELIGIBLE))
         if self.since is not None:
             told.append(table.c.decided_at >= self.since)
         if self.until is not None:
@@ -183,6 +186,8 @@ def customers(
     currency: str | None = None,
 ) -> Iterator[tuple[str, str, Customer]]:
     """(arm or variant, currency, customer) of everybody with an eligible order in the scope, one by one.
+
+    Of an experiment every order counts whose decision it was logged with, also where its variant had nothing to offer.
 
     A customer is a ``customer_ref``, else an order; one who paid in two currencies is one of each. Whoever was dealt
     two arms, because weights or salts changed, is in the one they had first. ``before`` is the total of their first

@@ -105,3 +105,29 @@ def undelivered(connection: sa.Connection, *, account: str) -> int:
         .select_from(outbox)
         .where(outbox.c.account == account, outbox.c.delivered_at.is_(None))
     ).scalar_one()
+
+
+def find(connection: sa.Connection, id: int, *, account: str) -> Mapping[Any, Any] | None:
+    """One message, or ``None``."""
+    mine = sa.select(outbox).where(outbox.c.id == id, outbox.c.account == account)
+    return connection.execute(mine).mappings().first()
+
+
+def resend(
+    connection: sa.Connection, id: int, *, account: str, now: datetime, held_until: datetime
+) -> Mapping[Any, Any] | None:
+    """Make a message due again, from its first attempt on, and answer it; ``None`` when a worker may have it.
+
+    A worker that took it did so until *held_until* at the latest.
+    """
+    due_again = (
+        sa.update(outbox)
+        .where(
+            outbox.c.id == id,
+            outbox.c.account == account,
+            sa.or_(outbox.c.delivered_at.is_not(None), outbox.c.next_run_at > held_until),
+        )
+        .values(delivered_at=None, next_run_at=now, attempts=0, last_error="")
+        .returning(outbox.c.order_ref, outbox.c.kind, outbox.c.charge_id)
+    )
+    return connection.execute(due_again).mappings().first()

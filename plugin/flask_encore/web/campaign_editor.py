@@ -62,7 +62,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/campaigns/<ref>/preview")(preview_campaign)
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def new_campaign() -> Response:
     """An empty form; with the pairs of products that were asked for in it, what the built-in offer does with them."""

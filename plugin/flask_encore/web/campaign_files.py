@@ -41,7 +41,7 @@ def export_campaigns() -> Response:
     )
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_import() -> Response:
     """Ask for a file."""

@@ -128,7 +128,7 @@ def _told(saved: list[Saved]) -> tuple[str, Tone] | None:
 # One campaign
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_status(ref: str, status: str) -> Response:
     """Ask once more. Changes nothing."""
@@ -179,7 +179,7 @@ def _ask_status(saved: Saved, wanted: CampaignStatus, *, stale: bool = False) ->
     return ask(question, what, button, stale=stale, danger=wanted is CampaignStatus.ENDED)
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_duplicate(ref: str) -> Response:
     """Ask for the copy's ref. Changes nothing."""
@@ -222,7 +222,7 @@ def _ask_duplicate(saved: Saved, new_ref: str, *, refusal: str = "", stale: bool
     )
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_delete(ref: str) -> Response:
     """Ask once more. Changes nothing."""

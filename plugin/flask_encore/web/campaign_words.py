@@ -63,6 +63,8 @@ ACTIONS = {
     Action.SWITCH: "Turned",
     Action.TRAIN: "Began to train",
     Action.USE_MODEL: "Put another model live in",
+    Action.RESEND: "Sent again",
+    Action.ROLL_OUT: "Rolled a variant out into",
     Action.CATALOGUE: "Wrote products into",
     Action.RELEASE: "Ended the time to undo of",
     Action.RECHECK: "Compared with Stripe again",

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent, get_currency_name
 from flask import Response, current_app, g, redirect, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -151,6 +151,11 @@ def needs(right: Right) -> Callable[[View], View]:
     return policies.needs(right, _lacks)
 
 
+def may(right: Right) -> bool:
+    """Whether the present actor may; nobody may anything."""
+    return right in g.get("encore_rights", ())
+
+
 def _lacks(right: Right) -> Response:
     return message(403, "This is not yours to do", f"{g.encore_actor} may not {WHAT_IT_ALLOWS[right]}. {ASK_FOR_IT}")
 
@@ -256,7 +261,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
         .render(
             {
                 "actor": actor,
-                "may": lambda right: Right(right) in g.get("encore_rights", ()),
+                "may": lambda right: may(Right(right)),
                 "home_url": url("overview"),
                 "css_url": asset_url("dashboard.css"),
                 "js_url": asset_url("dashboard.js"),
@@ -264,7 +269,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
                 "when": lambda moment: _when(moment, settings.zone),
                 "day": lambda moment: format_datetime(moment, "d MMM y", tzinfo=settings.zone, locale="en"),
                 "url": url,
-                "rooms": rooms() if actor else {},
+                "rooms": rooms() if may(Right.READ) else {},
                 "here": here,
                 "switches": _switches() if actor else None,
                 "seal": seal() if actor else "",
@@ -343,6 +348,14 @@ def environment() -> Environment:
         "minor": lambda minor_units, currency: _say.money(Money(minor_units, currency)),
         "count": lambda number: format_decimal(number, locale="en"),
         "percent": _percent,
+        "capitalize_first": lambda sentence: sentence[:1].upper() + sentence[1:],
+        "signed": lambda amount: f"+{_say.money(amount)}" if amount.minor_units > 0 else _say.money(amount),
+        "less": lambda amount: _say.money(Money(-amount.minor_units, amount.currency)),
+        "basis_points": lambda share: format_percent(share / 10_000, "0.##%", locale="en"),
+        "date": lambda day: format_date(day, "d MMM y", locale="en"),
+        "month": lambda day: format_date(day, "MMMM y", locale="en"),
+        # Of a probability nobody needs more than whether it is small.
+        "p_value": lambda p: "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}",
         "share_of": lambda part, whole: f"{100 * part / whole:.2f}%" if whole else "0%",
         "currency_name": lambda code: get_currency_name(code.upper(), locale="en"),
     }

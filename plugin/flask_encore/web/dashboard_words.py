@@ -7,6 +7,7 @@ from enum import StrEnum
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.funnel import Leak, Step
 from flask_encore.domain.offers import Outcome
+from flask_encore.domain.restatement import Cause
 from flask_encore.services.order_list import Entry
 from flask_encore.services.reasons import REASONS
 from flask_encore.services.reporting import Period
@@ -63,6 +64,15 @@ LEAK_SENTENCES = {
     Leak.UNKNOWN: "Encore keeps asking Stripe; nothing is charged twice.",
 }
 
+#: Cause -> what moved a month's money after the month, behind the amount.
+CAUSES = {
+    Cause.CHARGED: "charged",
+    Cause.REFUNDED: "refunded",
+    Cause.UNDONE: "undone by shoppers",
+    Cause.DISPUTED: "disputed",
+    Cause.FEE: "Stripe’s fees",
+}
+
 CHARGES = {
     ChargeStatus.CLAIMED: ("Starting", Tone.WAIT),
     ChargeStatus.INTENT: ("Starting", Tone.WAIT),
@@ -97,14 +107,19 @@ def happened(entry: Entry) -> tuple[str, str, Tone]:
 
 def refund_told(entry: Entry, amount: str) -> tuple[str, Tone]:
     """How a refund that was just asked for stands, read from the row and not from the request."""
-    what = f"{amount} of order {entry.order_ref}"
-    match entry.facts.status:
+    return refund_stands(entry.facts.status, amount, entry.order_ref, failed=entry.refund_failed)
+
+
+def refund_stands(status: ChargeStatus | None, amount: str, order_ref: str, *, failed: bool) -> tuple[str, Tone]:
+    """How a refund of *amount* stands; *failed* when the last refund of the charge did not happen."""
+    what = f"{amount} of order {order_ref}"
+    match status:
         case ChargeStatus.REFUNDED:
             return (f"Refunded: {what} goes back to the shopper’s card.", Tone.GOOD)
         case ChargeStatus.REFUNDING:
             return (f"The refund of {what} is under way. Encore keeps asking; do not click again.", Tone.WAIT)
         case ChargeStatus.DISPUTED:
             return (f"Nothing was refunded: {what} is disputed. Answer the dispute at Stripe.", Tone.BAD)
-        case ChargeStatus.SUCCEEDED if entry.refund_failed:
+        case ChargeStatus.SUCCEEDED if failed:
             return (f"Not refunded: Stripe would not give {what} back. Look at the payment at Stripe.", Tone.BAD)
-    return (f"Nothing was refunded of order {entry.order_ref}.", Tone.BAD)
+    return (f"Nothing was refunded of order {order_ref}.", Tone.BAD)

@@ -15,11 +15,13 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.rights import Actor, Right
 from flask_encore.services import health
 from flask_encore.services.health import LATENCY_BOUNDS_US, Vitals
 from flask_encore.services.runtime import Runtime
 from flask_encore.web.current import AppState, state
 from flask_encore.web.exposition import CONTENT_TYPE, Family, single, text
+from flask_encore.web.policies import open_to
 
 NAME = "encore_health"
 
@@ -33,11 +35,13 @@ def create_blueprint() -> Blueprint:
     return blueprint
 
 
+@open_to("everybody: it is one word")
 def live() -> Response:
     """200 as long as the process answers at all; asks nobody else."""
     return _plain(jsonify(status="ok"))
 
 
+@open_to("everybody: it is one word")
 def ready() -> Response:
     """200 when the database answers in time and is migrated, else 503. Why not is in the log, not here."""
     if health.is_ready(state().runtime):
@@ -47,6 +51,7 @@ def ready() -> Response:
     return _plain(answer)
 
 
+@open_to("the holder of ENCORE_METRICS_TOKEN, and whom the admin_guard lets read")
 def metrics() -> AnyResponse:
     """Everything a monitor watches, in Prometheus' text format. 200 also while the database is away: that is told."""
     app = state()
@@ -72,7 +77,8 @@ def _refusal(app: AppState) -> AnyResponse | None:
     answer = app.admin_guard()
     if isinstance(answer, AnyResponse):
         return answer
-    return None if answer else _no(401 if token else 403, "The metrics are for the merchant and the monitor.")
+    may_read = Right.READ in answer.rights if isinstance(answer, Actor) else bool(answer)
+    return None if may_read else _no(401 if token else 403, "The metrics are for the merchant and the monitor.")
 
 
 def _no(status: int, sentence: str) -> Response:

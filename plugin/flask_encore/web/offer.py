@@ -23,7 +23,11 @@ from flask_encore.web.contexts import CardState, Notice, OfferCard
 from flask_encore.web.current import AppState, state
 from flask_encore.web.drawing import NAME, NOTHING, Asked, card_of, card_of_charge, fragment_of, section_of
 from flask_encore.web.origins import is_own_page
+from flask_encore.web.policies import Room, open_to
 from flask_encore.web.tokens import Ticket, asking, choice_in
+
+#: Who may do something about an offer. It is no cookie, so no other site can make a browser send it.
+THE_SHOPPER = "the holder of the offer's signed token"
 
 #: Bytes of a form that are read: a choice, and the longest text in letters of four bytes, each written as %XX.
 MAX_FORM_BYTES = 8_192
@@ -36,7 +40,7 @@ _REFUSED = {Notice.CHOICE_GONE, Notice.TEXT_MISSING, Notice.TEXT_TOO_LONG}
 
 def create_blueprint() -> Blueprint:
     """The routes under ``/encore/offers`` and the offer's two assets."""
-    blueprint = Blueprint(NAME, __name__, static_folder=encore_static.OFFER, static_url_path="/static/offer")
+    blueprint = Room(NAME, __name__, static_folder=encore_static.OFFER, static_url_path="/static/offer")
     blueprint.before_request(_refuse_other_origins)
     blueprint.after_request(_headers)
     blueprint.get("/offers/<token>")(look)
@@ -45,12 +49,14 @@ def create_blueprint() -> Blueprint:
     return blueprint
 
 
+@open_to(THE_SHOPPER)
 def look(token: str) -> Response:
     """The state of an offer. Changes nothing."""
     ticket, offered = _open(token)
     return _answer(ticket, offered, redirecting=False)
 
 
+@open_to(THE_SHOPPER)
 def choose(token: str) -> Response:
     """Show another variant or quantity at the server's price for it. Changes nothing."""
     ticket, offered = _open(token)
@@ -61,6 +67,7 @@ def choose(token: str) -> Response:
     return _respond(ticket, card)
 
 
+@open_to(THE_SHOPPER)
 def accept(token: str) -> Response:
     """Accept and charge. A second click finds the first one's claim."""
     app, ticket = _ticket(token)
@@ -82,6 +89,7 @@ def accept(token: str) -> Response:
     return _answer(ticket, _find(app, ticket), asked=asked)
 
 
+@open_to(THE_SHOPPER)
 def extend(token: str) -> Response:
     """More time for an offer with a timer, once."""
     app, ticket = _ticket(token)
@@ -89,21 +97,25 @@ def extend(token: str) -> Response:
     return _answer(ticket, _find(app, ticket), asked=Asked(notice=Notice.EXTENDED) if extended else NOTHING)
 
 
+@open_to(THE_SHOPPER)
 def decline(token: str) -> Response:
     """Decline the offer."""
     return _act(token, lambda app, offered: accepting.decline(app.runtime, offered.decision["id"]))
 
 
+@open_to(THE_SHOPPER)
 def undo(token: str) -> Response:
     """Undo an accepted offer: full refund while the hold lasts."""
     return _act(token, lambda app, offered: accepting.undo(app.runtime, offered))
 
 
+@open_to(THE_SHOPPER)
 def leave(token: str) -> Response:
     """Leave a charge the bank said no to, or wants confirmed: nothing is charged, the order is unchanged."""
     return _act(token, lambda app, offered: accepting.leave(app.runtime, offered))
 
 
+@open_to(THE_SHOPPER)
 def refresh(token: str) -> Response:
     """Ask Stripe how it stands, when that is not known."""
     ticket, offered = _open(token)
@@ -119,6 +131,7 @@ def refresh(token: str) -> Response:
     return _answer(ticket, offered)
 
 
+@open_to(THE_SHOPPER)
 def shown(token: str) -> Response:
     """A human saw the offer; counted once."""
     app, ticket = _ticket(token)
@@ -126,6 +139,7 @@ def shown(token: str) -> Response:
     return Response(status=204)
 
 
+@open_to(THE_SHOPPER)
 def secret(token: str) -> Response:
     """What Stripe.js needs for the bank's check or another card; only while one of them is wanted."""
     app, ticket = _ticket(token)

@@ -16,9 +16,8 @@ from flask_encore.services.reporting import Period
 from flask_encore.web import dashboard_words as words
 from flask_encore.web import order_words, report_tables
 from flask_encore.web.current import state
-from flask_encore.web.dashboard_frame import LONGEST_ACTOR, needs, on_database, page, see, url
+from flask_encore.web.dashboard_frame import LONGEST_ACTOR, may, needs, on_database, page, see, url
 from flask_encore.web.downloads import offered
-from flask_encore.web.phrases import phrases_for
 
 HERE = "orders"
 
@@ -26,15 +25,10 @@ HERE = "orders"
 LIST = "decisions"
 NEEDING_SOMEBODY = "needing-somebody"
 
-_say = phrases_for("en")
-
 
 def add_to(blueprint: Blueprint) -> None:
-    """The list, and the page of one order."""
+    """The list, with its search."""
     blueprint.get("/dashboard/orders/")(orders)
-    # A ref may be anything: what an address cannot carry between slashes stands behind its question mark.
-    blueprint.get("/dashboard/order")(order)
-    blueprint.get("/dashboard/orders/<path:order_ref>")(order)
 
 
 def order_url(order_ref: str, **more: Any) -> str:
@@ -117,7 +111,7 @@ def orders() -> Response:
         all_url=url("orders", period=period.value),
         newest_url=url("orders", **chosen),
         older_url=url("orders", **chosen, after=listed.older, _anchor=LIST),
-        can_refund=lambda entry: entry.refundable and app.runtime.gateway is not None,
+        can_refund=lambda entry: may(Right.REFUND) and entry.refundable and app.runtime.gateway is not None,
         refund_url=lambda entry: url("confirm_refund", charge_ref=entry.id),
     )
 
@@ -145,34 +139,3 @@ def _what(notices: list[tuple[str, words.Tone]]) -> What | None:
             return kind(told)
     notices.append(("Nothing is called so; these are all decisions.", words.Tone.WAIT))
     return None
-
-
-@needs(Right.READ)
-@on_database
-def order(order_ref: str | None = None) -> Response:
-    """One order, and everything that was decided about it."""
-    app = state()
-    wanted = request.args.get("ref", "") if order_ref is None else order_ref
-    entries = order_list.of_order(app.runtime, wanted)
-    if entries is None:
-        return _unknown(wanted)
-    notices = [
-        words.refund_told(entry, _say.money(entry.amount))
-        for entry in entries
-        if entry.id == request.args.get("refund") and entry.amount is not None
-    ]
-    return page(
-        "order.html",
-        here=HERE,
-        order_ref=wanted,
-        entries=entries,
-        notices=notices,
-        order_url=order_url,
-        can_refund=lambda entry: entry.refundable and app.runtime.gateway is not None,
-        refund_url=lambda entry: url("confirm_refund", charge_ref=entry.id),
-    )
-
-
-def _unknown(order_ref: str) -> Response:
-    """No such order: the search, with what was asked for in it."""
-    return page("order_unknown.html", status=404, here=HERE, typed=order_ref.replace("\0", "")[:LONGEST_ACTOR])

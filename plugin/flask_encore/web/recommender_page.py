@@ -151,7 +151,7 @@ def _ruler(drift: Drift | None) -> dict[str, str] | None:
 # Training
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_train() -> Response:
     """Ask once more. Changes nothing."""
@@ -166,7 +166,7 @@ def train_now() -> Response:
     return _begin() if is_sealed() else ask(*TRAIN, stale=True, danger=False, here=HERE)
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_force_training() -> Response:
     """Ask once more. Changes nothing."""
@@ -211,7 +211,7 @@ def training_share() -> Response:
 # Going back
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_use_model(version: str) -> Response:
     """Ask once more. Changes nothing."""

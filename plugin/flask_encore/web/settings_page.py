@@ -17,6 +17,7 @@ from flask_encore.web import settings_words
 from flask_encore.web.current import AppState, state
 from flask_encore.web.dashboard_frame import changes_something, is_sealed, needs, on_database, page, see, url
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.downloads import Column, Table, offered
 from flask_encore.web.languages import language_name
 from flask_encore.web.phrases import CATALOGUES
 from flask_encore.web.settings_words import FIELDS
@@ -69,6 +70,9 @@ def add_to(blueprint: Blueprint) -> None:
 @on_database
 def settings() -> Response:
     """The page."""
+    answer = offered(_configuration())
+    if answer is not None:
+        return answer
     told = [("Saved. It counts in every process from the next page on.", Tone.GOOD)] if "saved" in request.args else []
     return _page(told=told)
 
@@ -136,6 +140,17 @@ def _page(
         languages=_languages(app),
         rights=[(right, sentence, right in g.encore_rights) for right, sentence in settings_words.RIGHTS.items()],
     )
+
+
+def _configuration() -> Table:
+    app = state()
+    rt = app.runtime
+    overrides = shop_settings.overrides(rt)
+    in_force = settings_words.in_force(asdict(shop_settings.effective(rt, asdict(overrides))))
+    columns = [Column("key", "Key"), Column("value", "In force"), Column("source", "From"), Column("sentence", "What")]
+    # Read now: what is configured is asked of the app, and the file is sent when the request is over.
+    rows = [asdict(row) for row in _rows(app, overrides, in_force)]
+    return Table(name="configuration", columns=columns, rows=rows)
 
 
 def _seen() -> Overrides:

@@ -43,7 +43,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/dashboard/switches/<switch>/<turned>")(turn_switch)
 
 
-@needs(Right.READ)
+@needs(Right.EDIT)
 @on_database
 def ask_switch(switch: str, turned: str) -> Response:
     """Ask once more. Changes nothing."""

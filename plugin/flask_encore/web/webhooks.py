@@ -9,6 +9,7 @@ from flask_encore.services import recovering
 from flask_encore.services.runtime import logger
 from flask_encore.store.database import StoreError
 from flask_encore.web.current import state
+from flask_encore.web.policies import open_to
 
 NAME = "encore_webhooks"
 
@@ -23,6 +24,7 @@ def create_blueprint() -> Blueprint:
     return blueprint
 
 
+@open_to("whoever holds Stripe's signing secret")
 def receive() -> tuple[Response, int]:
     """Apply one event. 2xx: its effect is committed (or it has none); 5xx: deliver it again."""
     rt = state().runtime

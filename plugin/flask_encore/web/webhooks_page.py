@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from urllib.parse import urlsplit
 
@@ -11,11 +11,12 @@ from flask import Blueprint, Response, g, request
 from flask_encore import signals
 from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.events import EventKind
-from flask_encore.domain.hooks import ROTATION, DeliveryStatus, Webhook
+from flask_encore.domain.hooks import ROTATION, Delivery, DeliveryStatus, Webhook
 from flask_encore.domain.rights import Right
 from flask_encore.domain.targets import MAX_URL
 from flask_encore.services import hooking
 from flask_encore.services.hooking import NoSuchWebhook
+from flask_encore.services.runtime import Runtime
 from flask_encore.web import settings_words
 from flask_encore.web.current import state
 from flask_encore.web.dashboard_frame import (
@@ -30,6 +31,7 @@ from flask_encore.web.dashboard_frame import (
     url,
 )
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.downloads import Column, Table, offered
 from flask_encore.web.orders_page import order_url
 
 #: Deliveries on one page of the log.
@@ -110,6 +112,9 @@ def add_webhook() -> Response:
 @of_webhook
 def webhook(found: Webhook) -> Response:
     """One endpoint and its log."""
+    answer = offered(_log(state().runtime, found))
+    if answer is not None:
+        return answer
     return _one(found, told=_just_done(found))
 
 
@@ -129,6 +134,34 @@ def pause_webhook(found: Webhook) -> Response:
 def resume_webhook(found: Webhook) -> Response:
     """Send again from now on. A second click finds it active."""
     return _turn(found, active=True)
+
+
+def _log(rt: Runtime, webhook: Webhook) -> Table:
+    """Every delivery to one endpoint."""
+    titles = {
+        "created_at": "When",
+        "message_ref": "Message",
+        "kind": "Event",
+        "order_ref": "Order",
+        "status": "How it stands",
+        "attempts": "Attempts",
+        "response_code": "HTTP status",
+        "delivered_at": "Taken at",
+        "next_run_at": "Next attempt at",
+        "last_error": "Last error",
+    }
+    return Table(
+        name="deliveries",
+        columns=[Column(key, title) for key, title in titles.items()],
+        rows=({key: getattr(one, key) for key in titles} for one in _every_delivery(rt, webhook)),
+    )
+
+
+def _every_delivery(rt: Runtime, webhook: Webhook) -> Iterator[Delivery]:
+    before_id: int | None = None
+    while found := hooking.deliveries(rt, webhook_id=webhook.id, before_id=before_id, limit=hooking.MAX_LOGGED):
+        yield from found
+        before_id = found[-1].id
 
 
 @needs(Right.EDIT)

@@ -1,5 +1,7 @@
-/* The dashboard without this module is whole: it only asks for a refund in place instead of on a page of its own,
-   and keeps an impatient hand from sending a form twice. */
+/* The dashboard without this module is whole: it only asks for a refund in place instead of on a page of its own, lets a
+   chart be read point by point, and keeps an impatient hand from sending a form twice. */
+
+import "./charts.js";
 
 const dialog = document.getElementById("refund");
 

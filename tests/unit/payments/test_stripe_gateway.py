@@ -13,9 +13,10 @@ from unit.payments.conftest import only_expected_requests
 from unit.payments.stripe_json import URL, error_json, intent_json, page_json, refund_json
 
 from flask_encore.config import STRIPE_JS, Settings
-from flask_encore.domain.errors import ConfigurationError, GatewayRefused
+from flask_encore.domain.errors import ConfigurationError, GatewayRefused, GatewayUnknown
 from flask_encore.domain.money import Money
 from flask_encore.domain.ports import (
+    Fee,
     Gateway,
     IntentRequest,
     IntentSnapshot,
@@ -345,6 +346,36 @@ def test_a_dispute_is_read_off_the_latest_charge(
         match=[query_param_matcher({"expand[0]": "latest_charge"})],
     )
     assert gateway.is_disputed("pi_7") is disputed
+
+
+@pytest.mark.parametrize(
+    ("charge", "fee"),
+    [
+        (None, None),
+        ({"id": "ch_1", "balance_transaction": None}, None),
+        ({"id": "ch_1", "balance_transaction": {"id": "txn_1", "fee": 64, "currency": "gbp"}}, Money(64, "gbp")),
+        ({"id": "ch_1", "balance_transaction": {"id": "txn_1", "fee": 0, "currency": "eur"}}, Money(0, "eur")),
+    ],
+)
+def test_a_fee_is_read_off_the_line_of_the_balance(
+    charge: dict[str, Any] | None, fee: Money | None, gateway: StripeGateway, stripe_api: responses.RequestsMock
+) -> None:
+    stripe_api.get(
+        f"{URL}/payment_intents/pi_7",
+        json=intent_json(latest_charge=charge),
+        match=[query_param_matcher({"expand[0]": "latest_charge.balance_transaction"})],
+    )
+    assert gateway.fee("pi_7") == (None if fee is None else Fee(amount=fee))
+
+
+@pytest.mark.parametrize("line", ["txn_1", {"fee": "64", "currency": "gbp"}, {"fee": True, "currency": "gbp"}, {}])
+def test_a_fee_that_cannot_be_read_is_no_answer(
+    line: Any, gateway: StripeGateway, stripe_api: responses.RequestsMock
+) -> None:
+    charge = {"id": "ch_1", "balance_transaction": line}
+    stripe_api.get(f"{URL}/payment_intents/pi_7", json=intent_json(latest_charge=charge))
+    with pytest.raises(GatewayUnknown):
+        gateway.fee("pi_7")
 
 
 ENDPOINT = {

@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[str, str, Call]] = {
     "intents of": ("GET", "/payment_intents", lambda g: g.intents_of("cus_3", created_since=0)),
     "refund": ("POST", "/refunds", lambda g: g.refund("pi_7", Money(1, "gbp"), idempotency_key="k", metadata={})),
     "refunds of": ("GET", "/refunds", lambda g: g.refunds_of("pi_7")),
+    "fee of": ("GET", "/payment_intents/pi_7", lambda g: g.fee("pi_7")),
     "dispute of": ("GET", "/payment_intents/pi_7", lambda g: g.is_disputed("pi_7")),
     "account": ("GET", "/account", lambda g: g.doctor()),
 }

@@ -9,6 +9,7 @@ import pytest
 from encore_recommender import Baskets, CoPurchaseRecommender, Provenance, save
 from encore_recommender.model import Memory
 from encore_recommender.persistence import CURRENT
+from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.offers import Candidate
 from flask_encore.domain.ports import Ranker
 from flask_encore.ranking import copurchase
@@ -208,3 +209,48 @@ def test_what_the_customer_bought_before_is_told_to_the_model(tmp_path: Path, cl
 
     assert [candidate.sku for candidate in ranker.rank(["pen"], k=2)] == ["ink", "cup"]
     assert [candidate.sku for candidate in ranker.rank(["pen"], k=2, history=["cup", "cup"])] == ["cup", "ink"]
+
+
+def test_an_older_model_ranks_beside_the_live_one(tmp_path: Path, clock: Seconds) -> None:
+    older = publish(tmp_path, ("pen", "ink"))
+    live = publish(tmp_path, ("pen", "paper"), day=1)
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+    ranked = {version: ranker.ranked_by(version, ["pen"], k=3)[0].sku for version in (older, live)}
+    assert ranked == {older: "ink", live: "paper"}
+    assert (skus(ranker, "pen"), ranker.version) == (["paper"], live)
+
+
+def test_an_older_model_is_opened_once_and_survives_its_files(
+    tmp_path: Path, clock: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = publish(tmp_path, ("pen", "ink"))
+    publish(tmp_path, ("pen", "paper"), day=1)
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+    assert ranker.ranked_by(older, ["pen"], k=1)[0].sku == "ink"
+    monkeypatch.setattr(copurchase, "open_model", lambda _folder: pytest.fail("it was opened a second time"))
+    assert ranker.ranked_by(older, ["pen"], k=1)[0].sku == "ink"
+
+
+@pytest.mark.parametrize("version", ["", "gone", "../secret", "a/b", "x" * 200, "a\0b"])
+def test_a_model_that_is_none_cannot_rank(version: str, tmp_path: Path, clock: Seconds) -> None:
+    publish(tmp_path, ("pen", "ink"))
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+    with pytest.raises(InvalidInput, match="model"):
+        ranker.ranked_by(version, ["pen"], k=1)
+    assert skus(ranker, "pen") == ["ink"]
+
+
+def test_a_torn_model_is_looked_at_again_after_a_minute_and_not_sooner(tmp_path: Path, clock: Seconds) -> None:
+    older = publish(tmp_path, ("pen", "ink"))
+    publish(tmp_path, ("pen", "paper"), day=1)
+    ranker = CoPurchaseRanker(tmp_path, clock=clock)
+    torn = tmp_path / f"model-{older}" / "orders_with.npy"
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:-1])
+    with pytest.raises(InvalidInput, match="cannot be used"):
+        ranker.ranked_by(older, ["pen"], k=1)
+    torn.write_bytes(whole)
+    with pytest.raises(InvalidInput, match="a moment ago"):
+        ranker.ranked_by(older, ["pen"], k=1)
+    clock.now = 60.0
+    assert ranker.ranked_by(older, ["pen"], k=1)[0].sku == "ink"

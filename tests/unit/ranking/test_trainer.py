@@ -284,6 +284,24 @@ def test_models_are_listed_newest_first_and_an_older_one_can_be_used_again(tmp_p
     assert CoPurchaseRanker(tmp_path).version == versions[0]
 
 
+def test_models_that_are_kept_outlive_later_trainings_until_they_are_let_go(tmp_path: Path) -> None:
+    trainer = CoPurchaseTrainer(tmp_path)
+
+    def train(day: int) -> str:
+        return trainer.train(pairs(100 + day), assortment=Assortment(), now=NOON + timedelta(days=day)).version
+
+    def there() -> list[str]:
+        return [model.version for model in reversed(trainer.models())]
+
+    first = train(0)
+    trainer.keep({first})
+    later = [train(day) for day in range(1, 5)]
+    assert there() == [first, *later[1:]]
+    trainer.keep(())
+    later.append(train(5))
+    assert there() == later[-3:]
+
+
 def test_a_model_that_is_gone_or_torn_is_not_put_live(tmp_path: Path) -> None:
     trainer = CoPurchaseTrainer(tmp_path)
     older, live = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import stripe
 
 from flask_encore.testing.stripe_simulator import StripeError, charges, refunds
 from flask_encore.testing.stripe_simulator.errors import Json
@@ -91,3 +92,37 @@ def test_bad_refund_input_names_its_parameter(ledger: Ledger, paid: str, more: d
 @pytest.mark.parametrize(("amount", "fee"), [(1290, 67), (1000, 59), (50, 31), (30, 31)])
 def test_the_fee_is_two_point_nine_percent_and_thirty(amount: int, fee: int) -> None:
     assert charges.fee(amount) == fee
+
+
+@pytest.mark.parametrize(
+    ("amount", "code", "settlement", "settled"),
+    [
+        (1290, "gbp", None, (1290, "gbp", None)),
+        (1290, "gbp", ("gbp", 3.0), (1290, "gbp", None)),
+        (1290, "gbp", ("eur", 1.15), (1484, "eur", 1.15)),  # 14.835, half up
+        (1290, "gbp", ("jpy", 190.0), (2451, "jpy", 190.0)),
+        (500, "jpy", ("gbp", 0.0053), (265, "gbp", 0.0053)),
+        (5120, "kwd", ("usd", 3.25), (1664, "usd", 3.25)),
+    ],
+)
+def test_a_line_of_the_balance_is_in_the_currency_of_the_account(
+    ledger: Ledger, amount: int, code: str, settlement: tuple[str, float] | None, settled: tuple[int, str, float | None]
+) -> None:
+    ledger.settlement = settlement
+    source = {"id": "ch_1", "currency": code}
+
+    line = charges.balance(ledger, source, kind="charge", amount=amount)
+    back = charges.balance(ledger, source, kind="refund", amount=-amount)
+
+    assert (line["amount"], line["currency"], line["exchange_rate"]) == settled
+    assert (line["fee"], line["net"]) == (charges.fee(settled[0]), settled[0] - charges.fee(settled[0]))
+    assert [part["currency"] for part in line["fee_details"]] == [settled[1]]
+    assert (back["amount"], back["fee"], back["net"]) == (-settled[0], 0, -settled[0])
+
+
+def test_a_line_of_the_balance_has_the_fields_of_stripes_own(ledger: Ledger) -> None:
+    line = charges.balance(ledger, {"id": "ch_1", "currency": "gbp"}, kind="charge", amount=1290)
+
+    known = set(stripe.BalanceTransaction.__annotations__) - {"OBJECT_NAME", "balance_type"}
+    assert set(line) - {"livemode"} == known
+    assert set(line["fee_details"][0]) == set(stripe.BalanceTransaction.FeeDetail.__annotations__)

@@ -39,6 +39,9 @@ then lose its answer; `faults.KINDS` has the others. ``sim.faults.release()`` en
 test decides: ``deliver``, twice or in reverse, ``drop``, ``delay``, ``retry_due``. ``sim.webhooks.signed(event,
 secret=…)`` gives body and header for a Flask test client.
 
+**Fees.** A charge's balance transaction has Stripe's fee, 2.9 % and 30 minor units; no refund gives it back. With
+``StripeSimulator(settlement=("eur", 1.15))`` money of other currencies, and its fee, arrives in euro.
+
 **Checkout.** Sessions have a hosted page that needs no JavaScript; `StripeSimulator.complete_checkout` fills it in.
 
 **Shapes.** With pydantic installed, parameters are checked against the SDK's own types: what Stripe's API version

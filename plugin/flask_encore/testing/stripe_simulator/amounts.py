@@ -5,6 +5,8 @@ All amounts are integers in the currency's minor unit as Stripe counts it.
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
+
 from flask_encore.testing.stripe_simulator import forms
 from flask_encore.testing.stripe_simulator.errors import Json, invalid
 
@@ -87,9 +89,20 @@ _ZERO_NAMES = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 _ZERO_DECIMAL = frozenset(_ZERO_NAMES.split())
 
 
+def places_of(code: str) -> int:
+    """Decimals of a currency, as Stripe counts them."""
+    return 0 if code in _ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
+
+
+def converted(amount: int, code: str, into: str, rate: float) -> int:
+    """`amount` in the other currency's minor units, rounded half up; `rate` is of whole units, as Stripe tells it."""
+    exact = Decimal(amount).scaleb(-places_of(code)) * Decimal(str(rate))
+    return int(exact.scaleb(places_of(into)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
 def pretty(amount: int, code: str) -> str:
     """An amount for a person: ``£12.90``, ``¥500``, ``5.120 KWD``."""
-    places = 0 if code in _ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
+    places = places_of(code)
     whole, part = divmod(amount, 10**places)
     number = f"{whole:,}" + (f".{part:0{places}d}" if places else "")
     return f"{_SYMBOLS[code]}{number}" if code in _SYMBOLS else f"{number} {code.upper()}"

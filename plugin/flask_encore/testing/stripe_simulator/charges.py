@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from flask_encore.testing.stripe_simulator import forms
+from flask_encore.testing.stripe_simulator import amounts, forms
 from flask_encore.testing.stripe_simulator.errors import Json, refused
 from flask_encore.testing.stripe_simulator.ledger import Ledger
 
 #: Stripe's common card price: 2.9 % of the amount plus 30 minor units.
 FEE_PER_THOUSAND = 29
 FEE_FIXED = 30
+
+#: Seconds until what was paid can be paid out.
+AVAILABLE_AFTER = 2 * 86_400
 
 
 def fee(amount: int) -> int:
@@ -58,15 +61,22 @@ def record(ledger: Ledger, intent: Json, method: Json, *, failure: Json | None) 
 
 
 def balance(ledger: Ledger, source: Json, *, kind: str, amount: int) -> Json:
-    """A line of the account's balance; the fee is taken on charges and not given back."""
+    """A line of the balance, in the currency the account settles in; the fee is taken on charges and not given back."""
+    currency, rate = source["currency"], None
+    if ledger.settlement is not None and ledger.settlement[0] != currency:
+        settled_in, rate = ledger.settlement
+        amount, currency = amounts.converted(amount, currency, settled_in, rate), settled_in
     cost = fee(amount) if kind == "charge" else 0
+    details = {"amount": cost, "application": None, "currency": currency, "description": "Stripe processing fees"}
     return ledger.add(
         "balance_transaction",
         amount=amount,
-        currency=source["currency"],
+        available_on=ledger.now() + AVAILABLE_AFTER,
+        currency=currency,
         description=None,
+        exchange_rate=rate,
         fee=cost,
-        fee_details=[{"amount": cost, "currency": source["currency"], "type": "stripe_fee"}] if cost else [],
+        fee_details=[{**details, "type": "stripe_fee"}] if cost else [],
         net=amount - cost,
         reporting_category=kind,
         source=source["id"],

@@ -46,11 +46,15 @@ class Ledger:
     Args:
         clock: answers the time as unix seconds.
         account: id of the one Stripe account simulated.
+        settlement: currency and exchange rate of what arrives on the account; None keeps each charge's own currency.
     """
 
-    def __init__(self, *, clock: Callable[[], float], account: str) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], account: str, settlement: tuple[str, float] | None = None
+    ) -> None:
         self.lock = threading.RLock()
         self.account = account
+        self.settlement = settlement
         self.origin = ""
         self.tables: dict[str, dict[str, Json]] = {kind: {} for kind in PREFIXES}
         #: payment method id -> what Stripe knows and never shows: number, set_up, spent, lenient.

@@ -43,6 +43,8 @@ class StripeSimulator:
         publishable_key: the one key Stripe.js may use.
         account: id of the simulated account.
         state_file: JSON file to begin from when it exists, and to keep in step with every write.
+        settlement: currency and exchange rate in which charges of other currencies arrive on the account, such as
+            ``("eur", 1.15)``; Stripe's fee is in it too. None: each charge arrives in its own.
         check_shapes: refuse parameters Stripe does not know; None means when pydantic is there.
 
     Raises:
@@ -58,10 +60,11 @@ class StripeSimulator:
         publishable_key: str = "pk_test_simulator",
         account: str = "acct_simulator",
         state_file: Path | None = None,
+        settlement: tuple[str, float] | None = None,
         check_shapes: bool | None = None,
     ) -> None:
         now = time.time if clock is None else clock
-        ledger = Ledger(clock=now, account=account)
+        ledger = Ledger(clock=now, account=account, settlement=settlement)
         self.webhooks = Webhooks(clock=now, find_event=self._event)
         self.faults = Faults()
         self._world = World(

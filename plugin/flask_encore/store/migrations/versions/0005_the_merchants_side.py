@@ -47,6 +47,8 @@ def upgrade() -> None:
     )
     for name in ("fee_due_at", "reviewed_at", "counted_at"):
         op.add_column("encore_charges", sa.Column(name, _INSTANT, nullable=True))
+    # What was charged before is asked about too: once, when it is older than the time after which fees are given up.
+    op.execute("UPDATE encore_charges SET fee_due_at = charged_at WHERE payment_intent_ref IS NOT NULL")
     due = sa.text("fee_due_at IS NOT NULL")
     op.create_index(
         "ix_encore_charges_fee_due", "encore_charges", ["fee_due_at"], sqlite_where=due, postgresql_where=due
