@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPMethod
 from typing import Any
 
@@ -15,10 +14,10 @@ from flask_encore.services import campaigning
 from flask_encore.services.campaign_schema import CampaignRefused, definition_of
 from flask_encore.services.campaigning import Conflict, NotFound, Saved
 from flask_encore.web.api import etags
-from flask_encore.web.api.documents import there
+from flask_encore.web.api.documents import checked_by_reader, refused, there
 from flask_encore.web.api.fields import Moment, OneOf, Strict
 from flask_encore.web.api.identity import actor
-from flask_encore.web.api.problems import Fault, Kind, Problem, document, pointed
+from flask_encore.web.api.problems import Fault, Kind, Problem, document
 from flask_encore.web.api.rooms import Room
 from flask_encore.web.current import state
 
@@ -28,23 +27,15 @@ room = Room(
     "The merchant's own offers, in the JSON of their files.",
 )
 
-#: One step of a path such as ``offer.skus[2]``.
-_STEP = re.compile(r"[^.\[\]]+")
 
-
-def _json(kind: str | list[str], told: str) -> fields.Raw:
-    """A field that the campaigns' own reader checks."""
-    return fields.Raw(metadata={"type": kind, "description": told})
-
-
-class DefinitionSchema(Schema):
+class CampaignDefinitionSchema(Schema):
     """A campaign, as in a file of campaigns. Every error is told at once, with its place."""
 
     class Meta:
         unknown = INCLUDE  # refused by the reader, with what was meant
 
-    ref = _json("string", "Its key; it never changes.")
-    name = _json("string", "What the merchant calls it.")
+    ref = checked_by_reader("string", "Its key; it never changes.")
+    name = checked_by_reader("string", "What the merchant calls it.")
     status = fields.Raw(
         metadata={
             "type": "string",
@@ -52,19 +43,19 @@ class DefinitionSchema(Schema):
             "examples": [one.value for one in CampaignStatus],
         }
     )
-    priority = _json("integer", "The highest that applies speaks first.")
-    placement = _json("string", "thank_you, order_status or dialog.")
-    begins = _json("boolean", "False for one that only follows another.")
-    rule = _json(["object", "null"], "Which orders it is for.")
-    offer = _json("object", "What it offers: an object with a kind.")
-    on_accept = _json(["string", "null"], "The ref of the campaign that follows a yes.")
-    on_decline = _json(["string", "null"], "The ref of the campaign that follows a no.")
-    starts_at = _json(["string", "null"], "In the shop's wall time.")
-    ends_at = _json(["string", "null"], "In the shop's wall time.")
-    limits = _json("object", "How often one customer sees it.")
-    budget = _json(["object", "null"], "How much it sells at most.")
-    timer_minutes = _json(["integer", "null"], "A true timer; null for none.")
-    copy = _json("object", "The merchant's own words, by language.")
+    priority = checked_by_reader("integer", "The highest that applies speaks first.")
+    placement = checked_by_reader("string", "thank_you, order_status or dialog.")
+    begins = checked_by_reader("boolean", "False for one that only follows another.")
+    rule = checked_by_reader(["object", "null"], "Which orders it is for.")
+    offer = checked_by_reader("object", "What it offers: an object with a kind.")
+    on_accept = checked_by_reader(["string", "null"], "The ref of the campaign that follows a yes.")
+    on_decline = checked_by_reader(["string", "null"], "The ref of the campaign that follows a no.")
+    starts_at = checked_by_reader(["string", "null"], "In the shop's wall time.")
+    ends_at = checked_by_reader(["string", "null"], "In the shop's wall time.")
+    limits = checked_by_reader("object", "How often one customer sees it.")
+    budget = checked_by_reader(["object", "null"], "How much it sells at most.")
+    timer_minutes = checked_by_reader(["integer", "null"], "A true timer; null for none.")
+    copy = checked_by_reader("object", "The merchant's own words, by language.")
 
 
 class CampaignSchema(Schema):
@@ -117,7 +108,7 @@ def get_campaign(ref: str) -> Saved:
     HTTPMethod.POST,
     "/campaigns",
     scope=Scope.CAMPAIGNS_WRITE,
-    body=DefinitionSchema,
+    body=CampaignDefinitionSchema,
     answer=CampaignSchema,
     status=201,
     tag=etags.by_version,
@@ -133,7 +124,7 @@ def create_campaign(body: dict[str, Any]) -> Any:
     HTTPMethod.PUT,
     "/campaigns/<ref>",
     scope=Scope.CAMPAIGNS_WRITE,
-    body=DefinitionSchema,
+    body=CampaignDefinitionSchema,
     answer=CampaignSchema,
     tag=etags.by_version,
     guarded=True,
@@ -181,15 +172,6 @@ def remove_campaign(ref: str) -> Response:
     return Response(status=204)
 
 
-def _refused(refusal: CampaignRefused) -> Response:
-    faults = [
-        Fault(detail=told, pointer=pointed(_STEP.findall(path)))
-        for path, sentences in refusal.errors.items()
-        for told in sentences
-    ]
-    return document(Problem(Kind.INVALID, "The campaign cannot be used; see errors.", errors=faults))
-
-
 def _conflict(conflict: Conflict) -> Response:
     kind = Kind.PRECONDITION_FAILED if "If-Match" in request.headers else Kind.CONFLICT
     return document(Problem(kind, str(conflict)))
@@ -199,6 +181,6 @@ def _not_there(_error: NotFound) -> Response:
     return document(Problem(Kind.NOT_FOUND, "There is no such campaign."))
 
 
-room.register_error_handler(CampaignRefused, _refused)
+room.register_error_handler(CampaignRefused, refused)
 room.register_error_handler(Conflict, _conflict)
 room.register_error_handler(NotFound, _not_there)

@@ -28,10 +28,17 @@ _SAMPLES: Mapping[str, Any] = {
     "offer": {"kind": "fixed", "skus": ["MUG-1"]},
     "status": "live",
     "stock": 40,
+    "varies": "discount",
+    "baseline": "ten",
+    "variant": "twenty",
+    "variants": [
+        {"name": "ten", "weight": 5000, "discount": {"percent": 10}},
+        {"name": "twenty", "weight": 5000, "discount": {"percent": 20}},
+    ],
 }
 
 #: Fields of an example that the schema does not ask for, where a document without one would say too little.
-_TELLING = frozenset({"ref", "name", "offer", "stock"})
+_TELLING = frozenset({"ref", "name", "offer", "stock", "varies", "baseline", "variants"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
