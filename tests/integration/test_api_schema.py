@@ -44,7 +44,7 @@ CHECKS = [
 ]
 
 #: For each operation, way of asking, and choice of keys: those of the description, or of what is there.
-EXAMPLES = 4
+EXAMPLES = 3
 
 CAMPAIGN = {"ref": "gift", "name": "A gift", "offer": {"kind": "fixed", "skus": ["mug"]}}
 
@@ -85,7 +85,8 @@ def asked(shop: Shop, known: dict[str, str], *, only: str = "") -> tuple[Counter
             continue
         here = {name: known[name] for name in known if f"{{{name}}}" in operation.path}
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            for given_keys in [{}, here] if here else [{}]:
+            both = mode is GenerationMode.POSITIVE and bool(here)
+            for given_keys in [{}, here] if both else [here]:
                 try:
                     _ask(operation, mode, given_keys, client.headers, times)
                 except Unsatisfiable:
@@ -114,6 +115,7 @@ def _ask(operation: Any, mode: Any, keys: dict[str, str], headers: dict[str, str
     ask()
 
 
+@pytest.mark.timeout(300)
 def test_no_answer_contradicts_the_description(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # A training in a thread of its own would outlive the test.
     monkeypatch.setattr(recommender, "begin", lambda rt, **_: None)
@@ -124,7 +126,7 @@ def test_no_answer_contradicts_the_description(shop: Shop, monkeypatch: pytest.M
     assert wrong == []
     assert len(times) >= 20
     assert min(times.values()) >= 1
-    assert sum(times.values()) >= 200
+    assert sum(times.values()) >= 150
 
 
 READ, BATCH = f"GET {API}/products/{{sku}}", f"POST {API}/products/batch"
