@@ -26,7 +26,7 @@ INSTALL = $(PIP) --no-deps --require-hashes
 INSTALL_SELF = $(PIP) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel cover bench bench-recommender bench-scale lock clean
+.PHONY: help demo test lint wheel cover bench bench-recommender bench-scale bench-dashboard lock clean
 
 help: ## print this
 	@echo "Flask-Encore: one more thing, after the show."
@@ -63,6 +63,9 @@ bench-recommender: .venv/.measures ## judge the recommender beside public method
 
 bench-scale: .venv/.develops ## measure how fast and how large (ARGS="--lines 1e6 1e7 1e8 --json out.json")
 	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
+
+bench-dashboard: .venv/.develops ## measure the dashboard's home page in a shop with a million impressions
+	@$(BIN)/python tests/benchmarks/bench_dashboard.py $(ARGS)
 
 lock: .venv/.develops ## pin the newest allowed dependencies in constraints.txt (needs uv)
 	@$(BIN)/python .ci/lock

@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from typing import Any
-
 import pytest
-import sqlalchemy as sa
 from campaigns import launch, only, shown
 from conftest import Shop
-from experiments import begin, discounts, for_everybody
+from experiments import begin, discounts, exposed, for_everybody, recounted
 from money import take
 
 from flask_encore import Product
 from flask_encore.domain.experiment import Estimate, Lack, Shortage
-from flask_encore.domain.moments import Customer, Moments
 from flask_encore.domain.money import Money
 from flask_encore.services import experiment_figures, recording, refunding
 from flask_encore.store import charges as charge_table
-
-
-def recounted(shop: Shop) -> dict[tuple[str, str], Moments]:
-    """By currency and variant, from the raw rows alone, customer by customer."""
-    orders = {row["order_ref"]: row for row in shop.rows("orders")}
-    kept: Counter[str] = Counter()
-    bought: set[str] = set()
-    back = Counter({row["charge_id"]: row["amount_minor"] for row in shop.rows("refunds")})
-    for row in shop.rows("charges"):
-        bought.add(row["order_ref"])
-        kept[row["order_ref"]] += row["amount_minor"] - back[row["id"]]
-    found: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for row in shop.rows("decisions"):
-        told = row["exposures"]
-        if told is not None:
-            variant = (told if isinstance(told, dict) else json.loads(told))["words"]  # SQLite tells JSON as text
-            whose = row["customer_ref"] or row["order_ref"]
-            found.setdefault((row["currency"], variant), {}).setdefault(whose, []).append(row["order_ref"])
-    return {
-        (currency, variant): Moments.of(
-            currency,
-            [
-                Customer(
-                    orders=len(refs),
-                    value=sum(orders[ref]["total_minor"] + kept[ref] for ref in refs),
-                    before=orders[min(refs)]["total_minor"],
-                    bought=any(ref in bought for ref in refs),
-                )
-                for refs in whose.values()
-            ],
-        )
-        for (currency, variant), whose in found.items()
-    }
 
 
 def test_figures_equal_a_recount_of_the_raw_rows(any_shop: Shop) -> None:
@@ -115,38 +76,6 @@ def test_before_the_first_order_there_is_nothing_and_no_mismatch(shop: Shop) -> 
     launch(shop, "tea")
     found = experiment_figures.figures(shop.rt, begin(shop).experiment)
     assert (found.currencies, found.sample, found.is_mismatch, found.is_counted) == ((), None, False, True)
-
-
-# Many orders: decisions are written as the page writes them, and copied under other names
-
-
-def exposed(shop: Shop, rows: list[tuple[str, str, int]]) -> None:
-    """Orders of one customer each with the variant they were dealt and what an offer earned, 0 for none."""
-    shop.pay("seed", customer_ref="seed")
-    assert take(shop, only(shop, "seed").decision["id"]) == "charged"
-    with shop.rt.db.write() as connection:
-        for table, key in (("orders", "order_ref"), ("decisions", "id"), ("charges", "id")):
-            [row] = [dict(row) for row in connection.execute(sa.text(f"SELECT * FROM encore_{table}")).mappings()]
-            copies = [_copy(table, key, row, n, *told) for n, told in enumerate(rows)]
-            copies = [copy for copy in copies if copy is not None]
-            columns = ", ".join(f'"{name}"' for name in row)
-            marks = ", ".join(f":{name}" for name in row)
-            connection.execute(sa.text(f"DELETE FROM encore_{table}"))
-            if copies:
-                connection.execute(sa.text(f"INSERT INTO encore_{table} ({columns}) VALUES ({marks})"), copies)
-
-
-def _copy(table: str, key: str, row: dict[str, Any], n: int, who: str, variant: str, earned: int) -> Any:
-    if table == "charges" and not earned:
-        return None
-    made = {**row, "order_ref": f"o-{n}", key: f"o-{n}" if key == "order_ref" else f"{n:032}"}
-    if table == "orders":
-        made |= {"customer_ref": who, "payment_intent_ref": f"pi-{n}", "total_minor": 3_000 + n % 700}
-    if table == "decisions":
-        made |= {"customer_ref": who, "exposures": f'{{"words": "{variant}"}}'}
-    if table == "charges":
-        made |= {"payment_intent_ref": f"upsell-{n}", "amount_minor": earned, "customer_ref": who}
-    return made
 
 
 def test_with_a_mismatch_no_result_is_told(shop: Shop) -> None:

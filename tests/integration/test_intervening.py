@@ -37,9 +37,9 @@ from flask_encore.store import charges
 RELEASED = ["charge_succeeded", "hold_released"]
 
 
-def the_charge(shop: Shop) -> Charge:
+def the_charge(shop: Shop, order_ref: str = "1042") -> Charge:
     with shop.rt.db.read() as connection:
-        found = charges.find(connection, charge_row(shop)["id"])
+        found = charges.find(connection, charge_row(shop, order_ref)["id"])
     assert found is not None
     return found
 
@@ -67,6 +67,41 @@ def test_a_hold_that_is_ended_early_is_told_once_and_cannot_be_undone(any_shop: 
     assert story(shop)[3:] == [("succeeded", "merchant", "hold released early by anna")]
     before, after = {"undo_until": promised.isoformat()}, {"undo_until": now.isoformat()}
     assert audited(shop) == [("anna", "release", before, after)]
+
+
+SENTENCE = "This can no longer be undone here. If you have changed your mind, please contact the shop."
+
+
+def test_a_shopper_who_undoes_too_late_is_told_so_and_nobody_else(any_shop: Shop) -> None:
+    shop = any_shop
+    token = charged(shop)
+    assert SENTENCE not in shop.page().text
+    intervening.release_early(shop.rt, the_charge(shop), actor="anna")
+    assert SENTENCE not in shop.page().text
+
+    fragment = shop.app.test_client().post(f"/encore/offers/{token}/undo", headers={"X-Encore-Fragment": "1"})
+    form = shop.app.test_client().post(f"/encore/offers/{token}/undo", follow_redirects=True)
+
+    assert (fragment.status_code, form.status_code) == (200, 200)
+    assert fragment.text.count(SENTENCE) == form.text.count(SENTENCE) == 1
+    assert charge_row(shop)["status"] == "succeeded"
+    assert shop.stripe.refunds() == []
+
+
+@pytest.mark.parametrize("state", ["open", "undoable", "undone"])
+def test_nobody_can_have_a_card_say_that_it_is_too_late_when_it_is_not(any_shop: Shop, state: str) -> None:
+    shop = any_shop
+    token = offered(shop)
+    if state != "open":
+        shop.accept(token)
+    if state == "undone":
+        shop.post(token, "undo")
+    late = charged(shop, "late")
+    intervening.release_early(shop.rt, the_charge(shop, "late"), actor="anna")
+    redirect = shop.app.test_client().post(f"/encore/offers/{late}/undo")
+
+    assert SENTENCE in shop.app.test_client().get(redirect.location).text
+    assert SENTENCE not in shop.app.test_client().get(redirect.location.replace("late", "1042")).text
 
 
 @pytest.mark.parametrize("answer", ["undone", "released", "refunded"])

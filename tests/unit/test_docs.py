@@ -55,6 +55,8 @@ def commands() -> dict[str, str]:
 
     def walk(command: click.Command, words: str) -> Iterator[tuple[str, str]]:
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"flask {words}", command.get_short_help_str(limit=200)
             for name in command.list_commands(click.Context(command)):
                 inner = command.get_command(click.Context(command), name)
                 assert inner is not None

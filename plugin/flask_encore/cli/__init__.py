@@ -25,7 +25,7 @@ from flask_encore.config import EXTENSION
 from flask_encore.domain.acceptance import AcceptanceReport
 from flask_encore.services import doctoring, learning, recovering, retention, sending, stocking, training
 from flask_encore.services.csv_files import Problems
-from flask_encore.services.working import Worker, work_once
+from flask_encore.services.working import COUNT_PERIOD, Worker, count_once, work_once
 from flask_encore.store import migrations
 
 #: Steps of a progress bar; finer than any terminal.
@@ -203,14 +203,17 @@ def work() -> None:
     ENCORE_TRAIN_AT, and the new orders every ENCORE_LEARN_MINUTES. Killed while training, it leaves nothing behind.
     """
     rt = runtime()
-    sweeper = Worker(lambda: work_once(rt))
+    sweeper = Worker(lambda: work_once(rt, aside=True))
+    counter = Worker(lambda: count_once(rt), period=COUNT_PERIOD, name="encore-counter")
     trainer = Worker(lambda: learning.tend(rt), period=learning.PERIOD, name="encore-trainer")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sweeper.stop())
     click.echo("Working. Press Ctrl-C to end.")
     trainer.start()
+    counter.start()
     sweeper.loop()
     trainer.stop()
+    counter.stop()
     rt.couriers.wait(sending.PATIENCE_SECONDS)
     click.echo("Ended.")
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.domain.days import Days
 from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.funnel import MIN_TRIALS, Funnel, Rate, Step
-from flask_encore.services import exporting, reporting
+from flask_encore.services import exporting, reporting, rolling
 from flask_encore.services.exporting import Format, Log
 from flask_encore.services.reporting import Figures
 from flask_encore.services.runtime import Runtime
@@ -37,19 +37,24 @@ def _days(rt: Runtime, first: str | None, last: str | None) -> Days:
     return Days.parse(first, last, today=rt.clock().astimezone(rt.settings.zone).date())
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @_FROM
 @_TO
 @click.option("--currency", help="Only of this one, such as gbp; amounts of different ones are never added.")
 @click.option("--format", "format", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @_BOM
+@click.pass_context
 @with_appcontext
-def report(first: str | None, last: str | None, currency: str | None, format: str, bom: bool) -> None:
+def report(
+    ctx: click.Context, first: str | None, last: str | None, currency: str | None, format: str, bom: bool
+) -> None:
     """Say what was offered, accepted and kept, and what it brought in: per currency, and per campaign.
 
     Days are the shop's (ENCORE_TIME_ZONE), and those a decision was made on. A refund of next month changes the net
     revenue of the month the offer was made in.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     rt = runtime()
     if bom and format != "csv":
         raise InvalidInput("A byte order mark is for CSV: add --format csv.")
@@ -61,6 +66,29 @@ def report(first: str | None, last: str | None, currency: str | None, format: st
         _say(exporting.figures_as_csv(found, bom=bom))
     else:
         click.echo("\n".join(_lines(rt, found)))
+
+
+@report.command()
+@with_appcontext
+def rebuild() -> None:
+    """Drop the days the dashboard counted beforehand and count them anew.
+
+    Never needed for a number to be right: what is counted beforehand is left aside wherever a row changed since. It is
+    for whoever changed rows by hand. Pages count from the rows meanwhile.
+    """
+    rt = runtime()
+    bar: Any = None
+    with ExitStack() as stack:
+
+        def progress(done: int, every: int) -> None:
+            nonlocal bar
+            if bar is None and sys.stderr.isatty():
+                bar = stack.enter_context(click.progressbar(length=every, label="Counting days", file=sys.stderr))
+            if bar is not None:
+                bar.update(1)
+
+        counted = rolling.rebuild(rt, progress=progress)
+    click.echo(f"{counted:,} {'day is' if counted == 1 else 'days are'} counted.")
 
 
 @click.group()

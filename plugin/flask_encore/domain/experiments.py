@@ -180,7 +180,7 @@ class Experiment:
     def weights(self) -> Mapping[str, int]:
         """Basis points by variant, the holdout's too where there is one: as `assignment.variant_of` wants them."""
         held_out = {HOLDOUT: self.holdout} if self.holdout else {}
-        return held_out | {one.name: one.weight for one in self.variants}
+        return {one.name: one.weight for one in self.variants} | held_out
 
     def variant(self, name: str) -> Variant | None:
         """The variant *name*; ``None`` for the holdout."""

@@ -162,13 +162,6 @@ def left_of(rt: Runtime, charge: Charge) -> Money:
     return charge.amount - Money(back, charge.amount.currency)
 
 
-#: What a row of a report adds up, by its names in `domain.funnel.Group`.
-MEASURES = (
-    *("decisions", "charged_minor", "refunded_minor"),
-    *("fee_minor", "without_fee", "profit_of", "profit_minor"),
-)
-
-
 def group_of(row: Mapping[Any, Any]) -> Group:
     """A row of a report, counted."""
     # PostgreSQL sums 64-bit integers into a decimal; it is exact.
@@ -176,5 +169,5 @@ def group_of(row: Mapping[Any, Any]) -> Group:
         currency=row["currency"],
         facts=facts_of(row),
         fee_currency=row["fee_currency"],
-        **{name: int(row[name]) for name in MEASURES},
+        **{name: int(row[name]) for name in reports.MEASURES},
     )

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Any
 
-from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.days import EARLIEST, LONGEST, Days, Midnights
 from flask_encore.domain.earnings import Earnings, earnings
 from flask_encore.domain.funnel import Funnel, Group, Rate, Step, funnels, without_offer
 from flask_encore.domain.money import Money
-from flask_encore.domain.movements import Back, Moved, movements_of
 from flask_encore.domain.offers import Outcome, Reason
-from flask_encore.domain.restatement import MonthlyNet, Movement, monthly_net
-from flask_encore.services import uplift
-from flask_encore.services.reporting import group_of
+from flask_encore.domain.restatement import MonthlyNet, monthly_net
+from flask_encore.services import rolling, uplift
 from flask_encore.services.runtime import Runtime
 from flask_encore.services.uplift import Uplift
 from flask_encore.store import reports
@@ -93,13 +89,14 @@ def today(rt: Runtime, days: Days, *, currency: str | None = None) -> Today:
     """
     wanted = None if currency is None else Money(0, currency).currency
     now, zone = rt.clock(), rt.settings.zone
-    with rt.db.stream() as connection:
+    with rt.db.snapshot() as connection:
         standing = reports.standing(connection, account=rt.account, order_ref=None)
         first, last = reach(days, standing, now=now, rt=rt)
+        months_read = rolling.Reading.of(rt, connection, *_months(first, last), now=now)
         midnights = Midnights.of(first, last, zone)
-        groups = _counted(rt, connection, midnights, now)
-        movements = list(_movements(rt, connection, Midnights.of(*_months(first, last), zone)))
-        added = uplift.read(rt, connection, worth_minor={})
+        groups = [(day, group) for day, group in months_read.groups(first, last)]
+        movements = months_read.movements()
+        added = uplift.read(rt, connection)
     every = funnels(group for _, group in groups)
     present = now.astimezone(zone).date()
     months: dict[str, list[MonthlyNet]] = {}
@@ -114,7 +111,7 @@ def today(rt: Runtime, days: Days, *, currency: str | None = None) -> Today:
                 funnel=funnel,
                 earnings=earnings(funnel, (group for _, group in groups)),
                 series=_series(funnel.currency, groups, midnights),
-                uplift=added.get(funnel.currency) or uplift.nobody_held_out(funnel.currency, as_of=now),
+                uplift=added.of(funnel.currency),
                 months=months.get(funnel.currency, []),
             )
             for funnel in every
@@ -147,44 +144,6 @@ def reach(days: Days, standing: Mapping[Any, Any], *, now: datetime, rt: Runtime
 def _months(first: date, last: date) -> tuple[date, date]:
     following = date(last.year + last.month // 12, last.month % 12 + 1, 1)
     return first.replace(day=1), following - timedelta(days=1)
-
-
-def _counted(rt: Runtime, connection: Any, midnights: Midnights, now: datetime) -> Sequence[tuple[date, Group]]:
-    days = midnights.days
-    rows = reports.daily(connection, account=rt.account, midnights=midnights, stretches=[(0, len(days))], now=now)
-    return [(days[row["day"]], group_of(row)) for row in rows]
-
-
-def _movements(rt: Runtime, connection: Any, midnights: Midnights) -> Iterable[Movement]:
-    rows = reports.moved(connection, account=rt.account, midnights=midnights, stretches=[(0, len(midnights.days))])
-    zone = rt.settings.zone
-    for _, found in groupby(rows, key=lambda row: row["id"]):
-        yield from movements_of(moved_of(list(found)), zone=zone)
-
-
-def moved_of(rows: Sequence[Mapping[Any, Any]]) -> Moved:
-    """One charge, from its rows of `reports.moved`."""
-    row = rows[0]
-    currency = row["currency"]
-    fee = row["fee_minor"] if row["fee_currency"] == currency else 0
-    return Moved(
-        ordered_at=row["decided_at"],
-        charged_at=row["charged_at"],
-        changed_at=row["updated_at"],
-        status=ChargeStatus(row["status"]),
-        amount=Money(row["amount_minor"], currency),
-        fee=Money(fee or 0, currency),
-        back=[
-            Back(
-                at=one["settled_at"] or one["requested_at"],
-                minor=one["back_minor"],
-                succeeded=one["back_status"] == "succeeded",
-                undone=one["cause"] == "undo",
-            )
-            for one in rows
-            if one["seq"] is not None
-        ],
-    )
 
 
 def _series(currency: str, groups: Iterable[tuple[date, Group]], midnights: Midnights) -> list[DayFigures]:

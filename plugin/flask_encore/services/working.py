@@ -10,12 +10,15 @@ import os
 import threading
 from collections.abc import Callable
 
-from flask_encore.services import retention, sending
+from flask_encore.services import retention, rolling, sending, uplift
 from flask_encore.services.recovering import sweep
 from flask_encore.services.runtime import Runtime, logger
 
 #: Seconds between two looks when nobody calls: what is due is due to the minute.
 PERIOD = 15.0
+
+#: Seconds between two countings for the reports, where they have a thread of their own.
+COUNT_PERIOD = 60.0
 
 
 class Worker:
@@ -95,10 +98,29 @@ class Worker:
             self._called.wait(self._period)
 
 
-def work_once(rt: Runtime) -> None:
-    """One round: everything due, once. Webhooks are on their way afterwards, and nothing waits for them."""
+def work_once(rt: Runtime, *, aside: bool = False) -> None:
+    """One round: everything due, once. Webhooks are on their way afterwards, and nothing waits for them.
+
+    Args:
+        aside: Somebody else calls `count_once`, which may take a minute in a large shop.
+    """
     try:
         sweep(rt)
     finally:
         sending.send(rt)
     retention.tend(rt)
+    if not aside:
+        count_once(rt)
+
+
+def count_once(rt: Runtime) -> None:
+    """Count for the reports what is due: some days, and one answer about all customers.
+
+    Whoever waits for money or mail must not wait for a report, so a failure ends here. Pages count days themselves.
+    """
+    try:
+        rolling.refresh(rt)
+        uplift.count_due(rt)
+    except Exception:
+        rt.counts.add("reports_failed")
+        logger.exception("the reports could not be counted")

@@ -73,6 +73,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection for several reads that all see the database as it was at the first of them."""
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                # SQLite's transactions are like that anyway.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def write(self, *, hasty: bool = False) -> Iterator[sa.Connection]:
         """A transaction that holds the right to write from its first moment; commits at the end, or rolls back."""
         engine = self._hasty if hasty else self.engine

@@ -530,6 +530,67 @@ api_answers = sa.Table(
     sa.Index("ix_encore_api_answers_created_at", "created_at"),
 )
 
+# Which days of the shop's calendar are in the two tables below. One of them is only believed while no decision of that
+# day, and no charge of one, says that it changed since (`counted_at IS NULL`).
+counted_days = sa.Table(
+    "encore_counted_days",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("zone", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+)
+
+# A day's decisions, counted by what is known of them: the columns of `domain.funnel.Facts` and `Group`.
+day_counts = sa.Table(
+    "encore_day_counts",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("zone", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    # Its place among the day's, by what it is about.
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("campaign_ref", sa.String(64), nullable=False),
+    sa.Column("arm", sa.String(20), nullable=False),
+    sa.Column("outcome", sa.String(20), nullable=False),
+    sa.Column("reason", sa.String(40), nullable=False),
+    *(sa.Column(name, sa.Integer, nullable=False) for name in ("seen", "declined", "sold_out", "expired")),
+    sa.Column("status", sa.String(20)),
+    sa.Column("failure_code", sa.String(80), nullable=False),
+    *(sa.Column(name, sa.Integer, nullable=False) for name in ("attempted", "undone")),
+    sa.Column("fee_currency", sa.String(3), nullable=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in (
+            *("decisions", "charged_minor", "refunded_minor"),
+            *("fee_minor", "without_fee", "profit_of", "profit_minor"),
+        )
+    ),
+)
+
+# What moved because of a day's orders, by the day it moved: what a month's net is restated from.
+day_movements = sa.Table(
+    "encore_day_movements",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("zone", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("booked", sa.Date, primary_key=True),
+    sa.Column("currency", sa.String(3), primary_key=True),
+    sa.Column("cause", sa.String(20), primary_key=True),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+)
+
+# Answers that are too dear for a page, with the moment they were true.
+report_snapshots = sa.Table(
+    "encore_report_snapshots",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("as_of", Instant, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
 # Who changed what a merchant can change: written once, never changed.
 audit = sa.Table(
     "encore_audit",

@@ -16,7 +16,7 @@ from flask_encore.domain.charges import PAID, ChargeStatus
 from flask_encore.domain.moments import Customer
 from flask_encore.domain.offers import Outcome
 from flask_encore.store.customer_reports import LARGEST_AMOUNT
-from flask_encore.store.models import charges, decisions, orders, refunds
+from flask_encore.store.models import charges, decisions, experiments, orders, refunds
 
 #: Rows fetched at a time; keeps memory flat while a million customers are read.
 _FETCH = 5_000
@@ -247,3 +247,19 @@ def share_in_force(connection: sa.Connection, *, account: str, default_bp: int) 
     )
     row = connection.execute(sa.select(newest.c.holdout_bp, first.label("since"))).mappings().first()
     return None if row is None else dict(row)
+
+
+def at_most(connection: sa.Connection, bound: int, *, account: str) -> bool:
+    """Whether there are at most *bound* decisions; counts no further than that."""
+    few = sa.select(sa.literal(1)).where(decisions.c.account == account).select_from(decisions).limit(bound + 1)
+    return bool(connection.execute(sa.select(sa.func.count()).select_from(few.subquery("few"))).scalar_one() <= bound)
+
+
+def measured(connection: sa.Connection, *, account: str) -> list[str]:
+    """Refs of the experiments that run, or were stopped and may still be read."""
+    chosen = sa.select(experiments.c.experiment_ref).where(experiments.c.account == account)
+    return list(
+        connection.execute(
+            chosen.where(experiments.c.status.in_(["running", "stopped"])).order_by(experiments.c.experiment_ref)
+        ).scalars()
+    )

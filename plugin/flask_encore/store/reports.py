@@ -81,8 +81,15 @@ def _sum(amount: Any) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.coalesce(sa.func.sum(amount), 0), sa.BigInteger)
 
 
+#: What a report adds up, by its names in `domain.funnel.Group`.
+MEASURES = (
+    *("decisions", "charged_minor", "refunded_minor"),
+    *("fee_minor", "without_fee", "profit_of", "profit_minor"),
+)
+
+
 def measures() -> list[sa.ColumnElement[Any]]:
-    """What is counted and added up, under the names of `domain.funnel.Group`."""
+    """The columns of `MEASURES`."""
     return [
         sa.func.count().label("decisions"),
         _sum(charges.c.amount_minor).label("charged_minor"),
@@ -189,29 +196,37 @@ def daily(
     account: str,
     midnights: Midnights,
     stretches: Sequence[tuple[int, int]],
+    provisional_in: Sequence[tuple[int, int]] = (),
+    is_final: bool = False,
     now: datetime,
-    provisional: bool | None = None,
-) -> Sequence[Mapping[Any, Any]]:
-    """As `counted`, by day, campaign and arm: day (a number from 0), `KEYS`, `measures`.
+) -> Sequence[sa.Row[Any]]:
+    """As `counted`, by day, campaign and arm: day (a number from 0), `KEYS`, `measures`. One statement, or none.
 
     Args:
         stretches: Which of the days of *midnights*.
-        provisional: Only decisions that may be replaced, or only others; ``None`` for both.
+        provisional_in: On which other days those decisions are read too that may still be replaced.
+        is_final: Only decisions that will not be replaced.
     """
-    if not stretches:
+    provisional = decisions.c.reason == PROVISIONAL.value
+    parts = []
+    for days, conditions in (
+        (stretches, [~provisional] if is_final else []),
+        # They are never marked, so that the index of unmarked rows finds them.
+        (provisional_in, [provisional, decisions.c.counted_at.is_(None)]),
+    ):
+        if not days:
+            continue
+        day = day_number(decisions.c.decided_at, midnights, days).label("day")
+        keys = [day, decisions.c.currency, CAMPAIGN, decisions.c.arm, *_facts(now), FEE_CURRENCY]
+        parts.append(
+            sa.select(*keys, *measures())
+            .select_from(ROAD)
+            .where(is_counted(account), within(decisions.c.decided_at, midnights, days), *conditions)
+            .group_by(*_by_place(len(keys)))
+        )
+    if not parts:
         return []
-    day = day_number(decisions.c.decided_at, midnights, stretches).label("day")
-    keys = [day, decisions.c.currency, CAMPAIGN, decisions.c.arm, *_facts(now), FEE_CURRENCY]
-    statement = (
-        sa.select(*keys, *measures())
-        .select_from(ROAD)
-        .where(is_counted(account), within(decisions.c.decided_at, midnights, stretches))
-        .group_by(*_by_place(len(keys)))
-    )
-    if provisional is not None:
-        is_one = decisions.c.reason == PROVISIONAL.value
-        statement = statement.where(is_one if provisional else ~is_one)
-    return connection.execute(statement).mappings().all()
+    return connection.execute(sa.union_all(*parts) if len(parts) > 1 else parts[0]).all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,25 +341,34 @@ def standing(connection: sa.Connection, *, account: str, order_ref: str | None) 
             .scalar_subquery()
         )
 
-    def edge(order: sa.UnaryExpression[Any]) -> sa.ScalarSelect[Any]:
-        return (
-            sa.select(decisions.c.decided_at)
-            .where(decisions.c.account == account)
-            .order_by(order)
-            .limit(1)
-            .scalar_subquery()
-        )
-
     statement = sa.select(
         some(orders).label("any_order"),
         some(decisions).label("any_decision"),
         how_many(charges, charges.c.quarantine_reason != "").label("quarantined"),
         how_many(outbox, outbox.c.delivered_at.is_(None), outbox.c.last_error != "").label("stuck_messages"),
         some(orders, orders.c.order_ref == (order_ref or "")).label("order_known"),
-        edge(decisions.c.decided_at.asc()).label("first_decided_at"),
-        edge(decisions.c.decided_at.desc()).label("last_decided_at"),
+        _edge(account, decisions.c.decided_at.asc()).label("first_decided_at"),
+        _edge(account, decisions.c.decided_at.desc()).label("last_decided_at"),
     )
     return connection.execute(statement).mappings().one()
+
+
+def reach(connection: sa.Connection, *, account: str) -> tuple[datetime, datetime] | None:
+    """When the first and the last decision were made; ``None`` without one. One statement."""
+    row = connection.execute(
+        sa.select(*(_edge(account, order) for order in (decisions.c.decided_at.asc(), decisions.c.decided_at.desc())))
+    ).one()
+    return None if row[0] is None else (row[0], row[1])
+
+
+def _edge(account: str, order: sa.UnaryExpression[Any]) -> sa.ScalarSelect[Any]:
+    return (
+        sa.select(decisions.c.decided_at)
+        .where(decisions.c.account == account)
+        .order_by(order)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def moved(

@@ -29,7 +29,7 @@ class CardState(StrEnum):
 
 
 class Notice(StrEnum):
-    """Why the offer is still open, or what became of a request for more time; said above it."""
+    """Why the offer is still open, or what became of a request for more time or for an undo; said above it."""
 
     NONE = ""  #: nothing to say
     BUSY = "busy"  #: the server had no room for this accept; nothing was charged
@@ -37,6 +37,7 @@ class Notice(StrEnum):
     TEXT_MISSING = "text_missing"  #: the offer needs a text and got none
     TEXT_TOO_LONG = "text_too_long"  #: the text is longer than the field takes
     EXTENDED = "extended"  #: the shopper asked for more time and has it
+    NOT_UNDONE = "not_undone"  #: the time to undo is over, or the shop ended it: the charge stays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ class OfferCard:
         undo_until: Until when the shopper may undo, in the shop's zone; ``None`` leaves the undo button out.
         refunded_at: When the refund was started, in the shop's zone.
         failure_code: The bank's decline code, or Stripe's error code; read in `CardState.FAILED` only.
-        notice: Said above the still open offer.
+        notice: Said above the still open offer, or above the charged one.
         publishable_key: Without it neither the bank's check nor another card can be offered in the page.
         csp_nonce: For a host whose policy names ``'nonce-…'`` instead of ``'self'``; empty leaves it out.
     """

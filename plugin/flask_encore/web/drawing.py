@@ -60,7 +60,11 @@ def card_of(app: AppState, offered: Offered, ticket: Ticket, *, asked: Asked = N
     row, charge = offered.decision, offered.charge
     state = CardState(accepting.state_of(app.runtime, offered))
     if charge is not None:
-        return _card(app, ticket, charge.snapshot, row, state=state, **_charged(app, charge))
+        values = _charged(app, charge)
+        # True only of what is charged and cannot be undone, wherever the notice comes from.
+        too_late = asked.notice is Notice.NOT_UNDONE and state is CardState.CHARGED and values["undo_until"] is None
+        notice = Notice.NOT_UNDONE if too_late else Notice.NONE
+        return _card(app, ticket, charge.snapshot, row, state=state, notice=notice, **values)
     snapshot, expires_at = row["snapshot"], row["expires_at"].astimezone(app.runtime.settings.zone)
     if state is not CardState.OPEN:
         return _card(app, ticket, snapshot, row, state=state, quantity=row["quantity"], expires_at=expires_at)
@@ -83,7 +87,7 @@ def card_of(app: AppState, offered: Offered, ticket: Ticket, *, asked: Asked = N
         follows=row["step"] > 0,
         upsell=bool(snapshot.get("on_accept")),
         downsell=bool(snapshot.get("on_decline")),
-        notice=asked.notice,
+        notice=Notice.NONE if asked.notice is Notice.NOT_UNDONE else asked.notice,
         **chooser,
     )
 

@@ -114,6 +114,8 @@ def _told(entry: Entry) -> tuple[str, str | None]:
         return "a switch", url("settings")
     if entry.subject == shop_settings.SUBJECT:
         return entry.subject, url("settings")
+    if word == "experiment":
+        return entry.subject, url("experiment", ref=rest)
     if word == "webhook":
         return entry.subject, url("webhook", id=rest)
     if entry.subject == api_tokens.subject_of(rest):

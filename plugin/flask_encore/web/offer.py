@@ -117,8 +117,10 @@ def decline(token: str) -> Response:
 
 @open_to(THE_SHOPPER)
 def undo(token: str) -> Response:
-    """Undo an accepted offer: full refund while the hold lasts."""
-    return _act(token, lambda app, offered: accepting.undo(app.runtime, offered))
+    """Undo an accepted offer: full refund while the hold lasts. After that the card says that it is too late."""
+    ticket, offered = _open(token)
+    accepting.undo(state().runtime, offered)
+    return _answer(ticket, _find(state(), ticket), asked=Asked(notice=Notice.NOT_UNDONE))
 
 
 @open_to(THE_SHOPPER)

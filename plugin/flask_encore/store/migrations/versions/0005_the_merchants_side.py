@@ -106,10 +106,73 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_id", "idempotency_key", name=op.f("pk_encore_api_answers")),
     )
     op.create_index("ix_encore_api_answers_created_at", "encore_api_answers", ["created_at"])
+    _reports()
+
+
+def _reports() -> None:
+    """Days counted beforehand, and answers too dear for a page."""
+
+    def of_day(name: str, *more: sa.Column[Any], key: tuple[str, ...] = ()) -> None:
+        op.create_table(
+            name,
+            sa.Column("account", sa.String(length=64), nullable=False),
+            sa.Column("zone", sa.String(length=64), nullable=False),
+            sa.Column("day", sa.Date(), nullable=False),
+            *more,
+            sa.PrimaryKeyConstraint("account", "zone", "day", *key, name=op.f(f"pk_{name}")),
+        )
+
+    def text(name: str, length: int, *, nullable: bool = False) -> sa.Column[Any]:
+        return sa.Column(name, sa.String(length=length), nullable=nullable)
+
+    def flags(*names: str) -> list[sa.Column[Any]]:
+        return [sa.Column(name, sa.Integer(), nullable=False) for name in names]
+
+    of_day("encore_counted_days")
+    of_day(
+        "encore_day_counts",
+        sa.Column("place", sa.Integer(), nullable=False),
+        text("currency", 3),
+        text("campaign_ref", 64),
+        text("arm", 20),
+        text("outcome", 20),
+        text("reason", 40),
+        *flags("seen", "declined", "sold_out", "expired"),
+        text("status", 20, nullable=True),
+        text("failure_code", 80),
+        *flags("attempted", "undone"),
+        text("fee_currency", 3),
+        *(
+            sa.Column(name, sa.BigInteger(), nullable=False)
+            for name in (
+                *("decisions", "charged_minor", "refunded_minor"),
+                *("fee_minor", "without_fee", "profit_of", "profit_minor"),
+            )
+        ),
+        key=("place",),
+    )
+    of_day(
+        "encore_day_movements",
+        sa.Column("booked", sa.Date(), nullable=False),
+        text("currency", 3),
+        text("cause", 20),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        key=("booked", "currency", "cause"),
+    )
+    op.create_table(
+        "encore_report_snapshots",
+        text("account", 64),
+        text("name", 200),
+        sa.Column("as_of", _INSTANT, nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "name", name=op.f("pk_encore_report_snapshots")),
+    )
 
 
 def downgrade() -> None:
     """Move the tables back. Experiments, tokens, settings made on the page and every charge's history go."""
+    for table in ("report_snapshots", "day_movements", "day_counts", "counted_days"):
+        op.drop_table(f"encore_{table}")
     for table in ("encore_api_answers", "encore_api_tokens", "encore_experiments"):
         op.drop_table(table)
     for table, indices, columns in (
