@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
 from werkzeug.routing import Rule
+from werkzeug.routing.converters import NumberConverter
 
 from flask_encore.domain.rights import Right
 from flask_encore.web.dashboard_frame import NAME
@@ -51,9 +52,7 @@ def routes(app: Flask, **arguments: str) -> list[Route]:
             Route(
                 rule.endpoint,
                 method,
-                str(
-                    rule.build({name: arguments.get(name, UNKNOWN) for name in rule.arguments}, append_unknown=False)[1]
-                ),  # type: ignore[index]
+                _address(rule, arguments),
                 policy_of(app.view_functions[rule.endpoint]),
             )
             for rule in app.url_map.iter_rules()
@@ -65,7 +64,11 @@ def routes(app: Flask, **arguments: str) -> list[Route]:
 
 
 def _address(rule: Rule, arguments: dict[str, str]) -> str:
-    built = rule.build({name: arguments.get(name, UNKNOWN) for name in rule.arguments}, append_unknown=False)
+    stands_for: dict[str, Any] = {
+        name: 1 if isinstance(rule._converters[name], NumberConverter) else arguments.get(name, UNKNOWN)
+        for name in rule.arguments
+    }
+    built = rule.build(stands_for, append_unknown=False)
     assert built is not None, rule
     return built[1]
 

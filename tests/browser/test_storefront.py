@@ -84,6 +84,7 @@ def test_an_offer_on_a_page_of_another_origin_is_bought_and_undone(
         expect(card.get_by_role("heading", name="Enamel mug")).to_be_visible()
         expect(card.locator(".price > .total")).not_to_have_css("font-weight", "400")  # the stylesheet is there
 
+        card.get_by_role("button", name="Buy now · £11.61").click()
         expect(card.locator('.view[data-state="charged"]')).to_be_visible()
         assert [row["status"] for row in shop.rows("charges")] == ["succeeded"]
 
