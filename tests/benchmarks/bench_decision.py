@@ -3,8 +3,8 @@
     make bench                      the generated shop, 1,000 orders, 1,000 campaigns, SQLite
     make bench ARGS="--orders 200 --database postgresql+psycopg://localhost/bench --json out.json"
 
-The shop stands twice: without a campaign, where the built-in offer is made, and with a thousand. A database given by
-its URL is then of the shop with campaigns.
+The shop stands three times: without a campaign, where the built-in offer is made, with a thousand, and with a thousand
+and twenty experiments about them. A database given by its URL is then of the shop with campaigns alone.
 
 Each order is paid at the simulated Stripe, handed to Encore, and its thank-you page is opened: the first visit decides
 (one SELECT, one INSERT, one commit), the second reads. The machine's speed drifts, so every order contributes one
@@ -36,7 +36,7 @@ from flask_encore.demo.app import create_app
 from flask_encore.demo.checkout import StripeAccess
 from flask_encore.demo.shop import KEY, Shop
 from flask_encore.demo.stock import ensure_stocked
-from flask_encore.services import campaigning, offering
+from flask_encore.services import campaigning, experimenting, offering
 from flask_encore.services.runtime import utc_now
 from flask_encore.testing import StripeSimulator
 
@@ -52,8 +52,11 @@ def main() -> int:
     with StripeSimulator() as stripe, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         plain = _shop(Path(folder, "plain"), stripe, options)
         busy = _shop(Path(folder, "busy"), stripe, options, campaigns=options.campaigns)
-        samples = _measure(plain, busy, stripe, orders=options.orders, seed=options.seed)
-        database = _close(plain, busy)
+        tried = _shop(
+            Path(folder, "tried"), stripe, options, campaigns=options.campaigns, experiments=options.experiments
+        )
+        samples = _measure(plain, busy, tried, stripe, orders=options.orders, seed=options.seed)
+        database = _close(plain, tried, busy)
     table = {name: _row(values[WARM_UP:]) for name, values in samples.items()}
     _print(table, database=database, orders=options.orders, campaigns=options.campaigns)
     if options.json:
@@ -62,8 +65,10 @@ def main() -> int:
     return 0
 
 
-def _shop(folder: Path, stripe: StripeSimulator, options: argparse.Namespace, *, campaigns: int = 0) -> Flask:
-    """The demo shop, stocked and trained, with that many live campaigns."""
+def _shop(
+    folder: Path, stripe: StripeSimulator, options: argparse.Namespace, *, campaigns: int = 0, experiments: int = 0
+) -> Flask:
+    """The demo shop, stocked and trained, with that many live campaigns, and experiments about the first of them."""
     access = StripeAccess(
         secret_key="sk_test_simulator",
         publishable_key="pk_test_simulator",
@@ -72,7 +77,7 @@ def _shop(folder: Path, stripe: StripeSimulator, options: argparse.Namespace, *,
         webhook_secrets=("whsec_bench",),
     )
     config: dict[str, Any] = {"TESTING": True, "ENCORE_PRICE_GUARD_PERCENT": 10_000}
-    if options.database and campaigns:
+    if options.database and campaigns and not experiments:
         config["ENCORE_DATABASE_URI"] = options.database
     app = create_app(instance=folder, stripe=access, config=config)
     shop: Shop = app.extensions[KEY]
@@ -84,7 +89,31 @@ def _shop(folder: Path, stripe: StripeSimulator, options: argparse.Namespace, *,
         products = [item.product for item in catalogue.products()]
         book = campaign_books.campaigns(products, count=campaigns, seed=1, currency=products[0].price.currency)
         campaigning.import_(rt, {"format": 1, "campaigns": book}, actor="bench")
+        if experiments:
+            _experiment(rt, [None, *sorted(book, key=lambda one: -one["priority"])], count=experiments)
     return app
+
+
+def _experiment(rt: Any, subjects: list[Any], *, count: int) -> None:
+    """Start *count* experiments: about the built-in offer, and about the campaigns that are asked first."""
+    for number, subject in enumerate(subjects[:count]):
+        draft = experimenting.create(
+            rt,
+            {
+                "ref": f"e-{number:02}",
+                "name": f"Experiment {number}",
+                "varies": "copy",
+                "campaign": "built-in" if subject is None else subject["ref"],
+                "holdout": 500,
+                "baseline": "as it is",
+                "variants": [
+                    {"name": "as it is", "weight": 4_750},
+                    {"name": "new", "weight": 4_750, "copy": {"en": {"headline": "One more thing"}}},
+                ],
+            },
+            actor="bench",
+        )
+        experimenting.start(rt, draft.experiment.ref, actor="bench", expected=draft.version)
 
 
 def _close(*apps: Flask) -> str:
@@ -98,7 +127,9 @@ def _close(*apps: Flask) -> str:
     return name
 
 
-def _measure(plain: Flask, busy: Flask, stripe: StripeSimulator, *, orders: int, seed: int) -> dict[str, list[float]]:
+def _measure(
+    plain: Flask, busy: Flask, tried: Flask, stripe: StripeSimulator, *, orders: int, seed: int
+) -> dict[str, list[float]]:
     """Milliseconds of every step, order by order."""
     rng = np.random.default_rng(seed)
     bare = Flask("bare")
@@ -117,6 +148,10 @@ def _measure(plain: Flask, busy: Flask, stripe: StripeSimulator, *, orders: int,
             encore = busy.extensions[KEY].encore
             _time(samples["order_paid, campaigns"], partial(encore.order_paid, order))
             _time(samples["decision, campaigns"], partial(offering.sequence_for, encore.runtime, order.order_ref))
+        with tried.app_context():
+            encore = tried.extensions[KEY].encore
+            _time(samples["order_paid, experiments"], partial(encore.order_paid, order))
+            _time(samples["decision, experiments"], partial(offering.sequence_for, encore.runtime, order.order_ref))
         _time(samples["page, reload"], partial(client.get, f"/bench/{order.order_ref}"))
         _time(samples["page without Encore"], partial(naked.get, f"/orders/{order.order_ref}/thanks"))
     return samples
@@ -160,8 +195,11 @@ def _print(table: dict[str, dict[str, float]], *, database: str, orders: int, ca
     print(f"{'':22}{'p50':>9}{'p99':>9}{'max':>9}")
     for name, row in table.items():
         print(f"{name:22}{row['p50']:9.2f}{row['p99']:9.2f}{row['max']:9.2f}")
-    for name in ("decision", "decision, campaigns"):
+    for name in ("decision", "decision, campaigns", "decision, experiments"):
         p99 = table[name]["p99"]
+        if name == "decision, experiments":
+            ratio = table[name]["p50"] / table["decision, campaigns"]["p50"]
+            print(f"Experiments make the median decision with campaigns {ratio:.2f} times as long.")
         print(f"The p99 of a {name} is {p99:.1f} ms; the bar is {BAR_MS:.0f}: {'kept' if p99 <= BAR_MS else 'MISSED'}.")
 
 
@@ -174,6 +212,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--orders", type=int, default=1_000, help="orders measured (1000)")
     parser.add_argument("--campaigns", type=int, default=1_000, help="live campaigns of the second shop (1000)")
+    parser.add_argument("--experiments", type=int, default=20, help="experiments of the third shop (20)")
     parser.add_argument("--database", help="SQLAlchemy URL; SQLite in a temporary folder by default")
     parser.add_argument("--data", type=Path, help="order history to stock from instead of the generated shop")
     parser.add_argument("--seed", type=int, default=1, help="chooses the baskets (1)")

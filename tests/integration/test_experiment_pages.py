@@ -328,3 +328,16 @@ def test_a_campaign_that_somebody_changed_is_not_rolled_over(shop: Shop) -> None
     assert late.status_code == 409
     shop.pay()
     assert only(shop).decision["snapshot"]["headline"] == ""
+
+
+def test_the_campaigns_page_says_that_an_experiment_runs_about_it_and_what_it_deals(shop: Shop) -> None:
+    launch(shop, "tea")
+    shop.pay()
+    path = "/encore/dashboard/campaigns/tea/"
+    assert f"{LIST}new?campaign=tea" in get(shop, path).text
+    begin(shop, variants=for_everybody(copy={"en": {"headline": "Tea?"}}))
+    assert "The experiment Words runs about this campaign." in text_of(get(shop, path))
+    form = form_in(get(shop, path)) | {"order_ref": "1042"}
+    tried = post(shop, f"{path}preview", form)
+    assert "The experiment words deals this order’s customer the variant “new”." in text_of(tried)
+    assert form_in(get(shop, f"{LIST}new", campaign="tea"))["campaign"] == "tea"

@@ -17,6 +17,7 @@ from exposition_grammar import grammatical
 from flask import Response
 from histories import statements
 from hosts import closed_port, on_postgresql
+from receivers import add, receiver
 
 from flask_encore.services import health
 from flask_encore.services.lanes import Lanes
@@ -167,12 +168,55 @@ def test_the_metrics_tell_what_there_is(any_shop: Shop) -> None:
     assert "encore_model_age_seconds" not in told
 
 
-def test_the_numbers_are_three_statements_however_much_there_is(any_shop: Shop) -> None:
+def test_the_numbers_are_five_statements_and_four_while_the_alarms_are_fresh(any_shop: Shop) -> None:
     any_shop.pay()
     any_shop.accept(any_shop.token())
-    with statements(any_shop) as sent:
-        numbers(any_shop)
-    assert len(sent) == 3
+    costs = []
+    for _ in range(3):
+        with statements(any_shop) as sent:
+            numbers(any_shop)
+        costs.append(len(sent))
+        any_shop.clock.advance(minutes=3)
+    assert costs == [5, 4, 5]
+
+
+def test_a_refund_that_failed_and_an_outcome_nobody_knows_are_counted(any_shop: Shop) -> None:
+    shop = any_shop
+    for order_ref in ("1042", "1043"):
+        shop.pay(order_ref)
+        shop.accept(shop.token(order_ref))
+    with shop.rt.db.write() as connection:
+        connection.execute(sa.text("UPDATE encore_charges SET status = 'unknown' WHERE order_ref = '1043'"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO encore_refunds (charge_id, seq, amount_minor, currency, cause, actor, status, "
+                "requested_at) SELECT id, 1, 100, 'gbp', 'merchant', 'anna', 'failed', 0 FROM encore_charges"
+            )
+        )
+    shop.clock.advance(minutes=20)
+
+    told = numbers(shop)
+
+    assert told["encore_refunds_failed"] == "1"
+    assert told["encore_charge_unknown_oldest_seconds"] == "1200.0"
+
+
+def test_deliveries_are_counted_by_endpoint_and_how_they_stand(any_shop: Shop) -> None:
+    shop = any_shop
+    with receiver() as endpoint:
+        endpoint.answer = lambda _request: (410, {}, b"")
+        add(shop, endpoint.url)
+        shop.pay()
+        shop.accept(shop.token())
+        shop.sweep()
+
+    told = numbers(shop)
+
+    assert {series: value for series, value in told.items() if "deliveries" in series} == {
+        'encore_webhook_deliveries{webhook="1",status="waiting"}': "0",
+        'encore_webhook_deliveries{webhook="1",status="delivered"}': "0",
+        'encore_webhook_deliveries{webhook="1",status="failed"}': "1",
+    }
 
 
 def test_a_hold_that_is_over_and_was_not_released_is_stuck(any_shop: Shop) -> None:

@@ -208,3 +208,25 @@ def test_a_model_is_rolled_out_by_putting_it_live(
     assert (used, done.rolled_out) == (["old"], "new")
     told = [(row["actor"], row["action"], row["subject"]) for row in shop.rows("audit")][-2:]
     assert told == [("anna", "use_model", "the recommender"), ("anna", "roll_out", "experiment words")]
+
+
+def test_models_that_cannot_be_kept_are_a_refusal_and_nothing_starts(
+    modelled: Shop, trainer: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_versions: object) -> None:
+        raise OSError("no space left on device")
+
+    shop = modelled
+    monkeypatch.setattr(trainer, "keep", full)
+    with pytest.raises(ExperimentRefused, match="no space left on device"):
+        begin(shop, **MODEL, variants=variants())
+    found = experimenting.find(shop.rt, "words")
+    assert found is not None
+    assert found.status == "draft"
+
+
+def test_a_preview_is_of_now_whatever_the_order_was_dealt(modelled: Shop) -> None:
+    shop = modelled
+    begin(shop, **MODEL, variants=variants())
+    shop.pay()
+    assert previewing.preview(shop.rt, None, "1042").exposed == ()

@@ -17,6 +17,7 @@ from flask_encore.domain.offers import Candidate
 from flask_encore.domain.rights import Actor, Right
 from flask_encore.domain.timeline import Source
 from flask_encore.services import campaigning
+from flask_encore.store.models import decisions
 from flask_encore.testing import FixedRanker
 from flask_encore.web import order_words
 
@@ -163,6 +164,17 @@ def test_titles_of_any_direction_stand_apart_and_markup_in_them_is_text(make_sho
     shop.pay()
     shop.page()
     assert "<bdi>كوب &lt;b&gt;أزرق&lt;/b&gt;</bdi>" in get(shop, ORDER).text
+
+
+def test_a_decision_whose_details_were_purged_says_so(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.pay()
+    shop.page()
+    with shop.rt.db.write() as connection:
+        connection.execute(sa.update(decisions).values(candidates=[], trace={}))
+    page = text_of(get(shop, ORDER))
+    assert "Made again not possible: its details were purged" in page
+    assert "No product was weighed" not in page
 
 
 # The money
@@ -396,3 +408,91 @@ def test_without_a_seal_from_elsewhere_or_without_the_right_nothing_is_sent(shop
     assert "Send again" not in get(shop, ORDER).text
     assert shop.rows("outbox") == [before]
     assert nothing_moved(shop)
+
+
+# Stepping in
+
+
+def test_a_hold_is_ended_before_its_time_and_the_shop_is_told(any_shop: Shop) -> None:
+    shop = any_shop
+    sold(shop)
+    path = f"/encore/dashboard/charges/{charge_row(shop)['id']}/release"
+
+    assert "Release the hold" in get(shop, ORDER).text
+    assert "End the time to undo now?" in text_of(get(shop, path))
+    seal = seal_of(shop, path)
+    first, second = post(shop, path, seal), post(shop, path, seal)
+    shop.sweep()
+
+    assert "Released: your shop is told to ship it." in text_of(get(shop, first.location))
+    assert (second.status_code, second.location) == (303, first.location)
+    assert told(shop) == ["charge_succeeded", "hold_released"]
+    assert "Release the hold" not in get(shop, ORDER).text
+    assert [(row["action"], row["subject"]) for row in shop.rows("audit")] == [
+        ("release", f"charge {charge_row(shop)['id']}")
+    ]
+
+
+def quarantined(shop: Shop) -> str:
+    """A sold offer that is quarantined for no reason Stripe knows of; answers the path of its charge."""
+    sold(shop)
+    with shop.rt.db.write() as connection:
+        connection.execute(sa.text("UPDATE encore_charges SET quarantine_reason = 'amount_mismatch'"))
+    return f"/encore/dashboard/charges/{charge_row(shop)['id']}"
+
+
+def test_a_quarantined_charge_that_agrees_with_stripe_again_is_given_back(any_shop: Shop) -> None:
+    shop = any_shop
+    path = quarantined(shop) + "/recheck"
+
+    response = post(shop, path, seal_of(shop, path))
+
+    assert "Stripe and Encore agree about it now; the quarantine is over." in text_of(get(shop, response.location))
+    assert charge_row(shop)["quarantine_reason"] == ""
+    assert len(shop.stripe.refunds()) == 0
+
+
+def test_while_stripe_does_not_answer_a_quarantine_stays(shop: Shop) -> None:
+    path = quarantined(shop) + "/recheck"
+    seal = seal_of(shop, path)
+    shop.stripe.faults.add("/v1/payment_intents/*", "drop_before", method="GET", times=10)
+    response = post(shop, path, seal)
+    assert (response.status_code, charge_row(shop)["quarantine_reason"]) == (503, "amount_mismatch")
+    assert "Stripe did not answer. Nothing changed" in text_of(response)
+
+
+def test_a_quarantined_charge_is_settled_by_hand_with_a_note_and_needs_nobody_any_more(any_shop: Shop) -> None:
+    shop = any_shop
+    path = quarantined(shop) + "/review"
+    client = shop.app.test_client()
+
+    response = client.post(path, data={"seal": seal_of(shop, path), "note": "Refunded 2.00 at Stripe <by hand>"})
+
+    page = text_of(get(shop, response.location))
+    assert "Written down: somebody settled it by hand." in page
+    assert "Was quarantined. The amount at Stripe is not the one the shopper agreed to." in page
+    assert "Refunded 2.00 at Stripe <by hand>" in str(shop.rows("audit")[0]["after"])
+    assert "None: nothing is quarantined" in text_of(get(shop, "/encore/dashboard/orders/", only="needing-somebody"))
+    assert charge_row(shop)["quarantine_reason"] == "amount_mismatch"
+
+
+def test_a_note_that_is_too_long_is_kept_and_refused(shop: Shop) -> None:
+    path = quarantined(shop) + "/review"
+    response = shop.app.test_client().post(path, data={"seal": seal_of(shop, path), "note": "x" * 501})
+    assert response.status_code == 422
+    assert "A note has at most 500 characters, got 501." in text_of(response)
+    assert "x" * 501 in response.text
+    assert (charge_row(shop)["reviewed_at"], shop.rows("audit")) == (None, [])
+
+
+@pytest.mark.parametrize("act", ["release", "recheck", "review"])
+def test_nobody_steps_in_without_the_right_a_seal_or_a_charge(shop: Shop, act: str) -> None:
+    path = f"{quarantined(shop)}/{act}"
+    seal = seal_of(shop, path)
+    before = charge_row(shop)
+    assert post(shop, path).status_code == 403
+    assert post(shop, path, seal, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert post(shop, f"/encore/dashboard/charges/none/{act}", seal).status_code == 404
+    guarded(shop, lambda: Actor("ben", frozenset({Right.READ})))
+    assert [get(shop, path).status_code, post(shop, path, seal).status_code] == [403, 403]
+    assert (charge_row(shop), shop.rows("audit")) == (before, [])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +16,10 @@ from busy_shops import trade
 from conftest import Shop, ShopFactory
 from dashboard_pages import get, sold, text_of
 
+from flask_encore.domain.days import Days
+from flask_encore.domain.moments import Customer, Moments
+from flask_encore.services.today import today
+from flask_encore.services.uplift import judged
 from flask_encore.web.dashboard_frame import environment
 from flask_encore.web.today_page import Verdict
 
@@ -209,6 +215,66 @@ def test_arms_whose_sizes_cannot_be_chance_have_no_result(make_shop: ShopFactory
     assert "Incremental revenue No result" in told
     assert "per eligible order" not in told
     assert "is the 95% interval" not in told
+
+
+def crowd(customers: int, *, value: int, buyers: int = 0) -> Moments:
+    """Customers with one order each of about *value*; the first *buyers* of them bought an offer."""
+    return Moments.of(
+        "gbp",
+        (
+            Customer(orders=1, value=value + 7 * (number % 50), before=1_000 + number % 13, bought=number < buyers)
+            for number in range(customers)
+        ),
+    )
+
+
+def told_of(shop: Shop, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> str:
+    """The panel, where uplift is what two crowds say, with *changes*."""
+    sold(shop)
+    figures = today(shop.rt, Days())
+    [pounds] = figures.figures
+    arms = {"treatment": changes.pop("treatment"), "holdout": changes.pop("holdout")}
+    found = judged("gbp", arms, share_bp=1_000, since=None, as_of=shop.clock())
+    shown = replace(figures, figures=[replace(pounds, uplift=replace(found, **changes))])
+    monkeypatch.setattr("flask_encore.services.today.today", lambda *_, **__: shown)
+    panel = text_of(get(shop)).split("Uplift against the holdout ")[1]
+    return panel.split(" Arm ")[0].split(" As of ")[0]
+
+
+def test_an_interval_below_zero_says_that_offers_take(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = told_of(
+        shop, monkeypatch, treatment=crowd(9_000, value=3_000, buyers=900), holdout=crowd(1_000, value=3_500)
+    )
+    assert re.match(r"−£5\.00 per eligible order [−£0-9. ]+ −£5\.\d\d to −£4\.\d\d is the 95% interval\.", told)
+    assert "All of it lies below zero: offers take from what orders are worth." in told
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (1, "it needs about 1 more eligible order until a difference of £0.63 would show."),
+        (12_000, "it needs about 12,000 more eligible orders until a difference of £0.63 would show."),
+        (0, "A difference of £0.63 would most likely have shown by now; if there is one, it is probably smaller."),
+        (None, "no shop has as many orders as it would take to know of a difference of £0.63."),
+    ],
+)
+def test_an_interval_that_holds_zero_says_what_it_would_take(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, more: int | None, sentence: str
+) -> None:
+    arms = {"treatment": crowd(9_000, value=3_000, buyers=900), "holdout": crowd(1_000, value=3_000)}
+    told = told_of(shop, monkeypatch, more_orders=more, **arms)
+    assert "It holds zero" in told
+    assert told.count(sentence) == 1
+    assert "All of it lies" not in told
+
+
+def test_sums_the_worker_has_not_made_yet_are_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Moments(currency="gbp")
+    told = told_of(
+        shop, monkeypatch, treatment=nobody, holdout=nobody, counted=False, arms={}, sample=None, comparison=None
+    )
+    assert told.startswith("Not counted yet There are too many orders to count while you wait.")
+    assert "As of" not in text_of(get(shop))
 
 
 def test_every_verdict_has_its_place_in_the_template() -> None:

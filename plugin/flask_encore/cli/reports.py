@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,12 +17,14 @@ from flask.cli import with_appcontext
 from flask_encore.cli.terminal import runtime
 from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.domain.days import Days
+from flask_encore.domain.earnings import Earnings
 from flask_encore.domain.errors import InvalidInput
 from flask_encore.domain.funnel import MIN_TRIALS, Funnel, Rate, Step
-from flask_encore.services import exporting, reporting, rolling
+from flask_encore.services import exporting, reporting, rolling, uplift
 from flask_encore.services.exporting import Format, Log
 from flask_encore.services.reporting import Figures
 from flask_encore.services.runtime import Runtime
+from flask_encore.services.uplift import Uplift
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -59,13 +61,14 @@ def report(
     if bom and format != "csv":
         raise InvalidInput("A byte order mark is for CSV: add --format csv.")
     found = reporting.figures(rt, _days(rt, first, last), currency=currency)
+    added = uplift.uplifts(rt) if found.funnels else {}
     if format == "json":
-        told = {"time_zone": rt.settings.time_zone} | exporting.figures_as_json(found)
+        told = {"time_zone": rt.settings.time_zone} | exporting.figures_as_json(found, added)
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif format == "csv":
-        _say(exporting.figures_as_csv(found, bom=bom))
+        _say(exporting.figures_as_csv(found, added, bom=bom))
     else:
-        click.echo("\n".join(_lines(rt, found)))
+        click.echo("\n".join(_lines(rt, found, added)))
 
 
 @report.command()
@@ -182,7 +185,7 @@ def _bar(total: int, label: str, output: Path | None) -> Iterator[Callable[[int]
         yield bar.update
 
 
-def _lines(rt: Runtime, found: Figures) -> Iterator[str]:
+def _lines(rt: Runtime, found: Figures, added: Mapping[str, Uplift]) -> Iterator[str]:
     first, last = found.days.first or "the first one", found.days.last or "today"
     yield f"Decisions from {first} to {last}, days of {rt.settings.time_zone}"
     if not found.funnels:
@@ -190,6 +193,8 @@ def _lines(rt: Runtime, found: Figures) -> Iterator[str]:
     for funnel in found.funnels:
         yield ""
         yield from _funnel(funnel)
+        yield from _earned(found.earnings["", funnel.currency])
+        yield f"  uplift    {_added(added.get(funnel.currency))}"
         yield from _campaigns(found, funnel.currency)
     if found.without_offer:
         yield ""
@@ -210,6 +215,33 @@ def _funnel(funnel: Funnel) -> Iterator[str]:
     yield f"  refunded  {funnel.refunded.decimal:>14,}"
     yield f"  disputed  {funnel.disputed.decimal:>14,}"
     yield f"  net       {funnel.net.decimal:>14,}"
+
+
+def _earned(of: Earnings) -> Iterator[str]:
+    unknown = f"  not known of {of.charges_without_fee:,} more charges" if of.charges_without_fee else ""
+    yield f"  fees      {of.fees.decimal:>14,}{unknown}"
+    for fee in of.fees_elsewhere.values():
+        yield f"            {fee.decimal:>14,}  in {fee.currency.upper()}, taken off nothing"
+    yield f"  net after fees {of.net.decimal:>9,}"
+    if of.profit is None:
+        yield "  profit    not known: no kept charge's goods have a cost in the catalogue"
+    else:
+        yield f"  profit    {of.profit.decimal:>14,}  of {of.profit_of:,} of {of.kept:,} kept charges"
+
+
+def _added(told: Uplift | None) -> str:
+    """One line about what offers added, whatever days were asked for."""
+    if told is None:
+        return "not known: nobody is held out"
+    if not told.counted:
+        return "is being counted by the worker"
+    if told.sample is not None and told.sample.is_mismatch:
+        return "cannot be told: the arms' sizes do not fit"
+    if told.incremental is None:
+        more = f", about {told.more_orders:,} more orders" if told.more_orders else ""
+        return f"not enough data{more}"
+    low, value, high = (f"{each.decimal:,}" for each in told.incremental)
+    return f"{value} (95 %, any day: {low} to {high}) on {told.treated_orders:,} orders, since {told.since:%Y-%m-%d}"
 
 
 def _campaigns(found: Figures, currency: str) -> Iterator[str]:

@@ -10,11 +10,13 @@ from itertools import islice
 from typing import Any
 
 from flask_encore.domain.campaigns import CampaignStatus
+from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.errors import GatewayError
 from flask_encore.domain.hooks import DeliveryStatus
 from flask_encore.domain.offers import Reason
 from flask_encore.domain.ports import Inspectable
-from flask_encore.services import campaign_doubts, campaigning, hooking, learning, switching
+from flask_encore.services import campaign_doubts, campaigning, health, hooking, recommender, switching
+from flask_encore.services.health import Vitals
 from flask_encore.services.recovering import HEARTBEAT
 from flask_encore.services.runtime import Runtime
 from flask_encore.store import catalog, events, history, migrations, orders, outbox, trainings
@@ -22,6 +24,8 @@ from flask_encore.store.database import StoreError
 
 #: A sweeper that was not seen this long leaves shoppers waiting for undone charges.
 SWEEPER_AGE = timedelta(minutes=5)
+#: A charge whose outcome is not known after this long is not a hiccup of Stripe's any more.
+UNKNOWN_AGE = timedelta(minutes=15)
 #: A model this old lost a tenth of its hits in the measured histories.
 MODEL_AGE = timedelta(days=30)
 #: Campaigns with a doubt that are named; each was asked with three statements.
@@ -69,8 +73,8 @@ class Finding:
 
 def examine(rt: Runtime, *, guarded: bool) -> list[Finding]:
     """Every finding, in the order of the installation's steps. *guarded*: whether there is an admin_guard."""
-    findings = [*_configuration(rt, guarded=guarded), *_stripe(rt)]
-    for look in (_tables, _data, _campaigns, _webhooks, _endpoints, _worker, _recent_orders):
+    findings = [*configuration(rt, guarded=guarded), *_stripe(rt)]
+    for look in (tables, data, money, campaigns, webhooks, endpoints, worker, recent_orders):
         try:
             findings += look(rt)
         except StoreError as error:
@@ -86,7 +90,8 @@ def examine(rt: Runtime, *, guarded: bool) -> list[Finding]:
     return findings
 
 
-def _configuration(rt: Runtime, *, guarded: bool) -> Iterator[Finding]:
+def configuration(rt: Runtime, *, guarded: bool) -> Iterator[Finding]:
+    """The settings, and what is missing among them. *guarded*: whether there is an admin_guard."""
     settings = rt.settings
     if not settings.stripe_secret_key:
         yield Finding(
@@ -153,7 +158,8 @@ def _stripe(rt: Runtime) -> Iterator[Finding]:
         )
 
 
-def _tables(rt: Runtime) -> Iterator[Finding]:
+def tables(rt: Runtime) -> Iterator[Finding]:
+    """Whether the tables are those of this release."""
     at, newest = migrations.current(rt.db.engine), migrations.head()
     if at == newest:
         yield Finding(severity="ok", subject="tables", found=f"at revision {at}")
@@ -166,7 +172,8 @@ def _tables(rt: Runtime) -> Iterator[Finding]:
         )
 
 
-def _data(rt: Runtime) -> Iterator[Finding]:
+def data(rt: Runtime) -> Iterator[Finding]:
+    """The catalogue, the history and the model."""
     with rt.db.read() as connection:
         products = catalog.count(connection)
         past, lines = history.counts(connection)
@@ -180,10 +187,11 @@ def _data(rt: Runtime) -> Iterator[Finding]:
     else:
         yield Finding(severity="ok", subject="catalogue", found=f"{products:,} products")
     yield Finding(severity="ok", subject="order history", found=f"{past:,} orders, {lines:,} lines")
-    yield from _model(rt)
+    yield from model(rt)
 
 
-def _model(rt: Runtime) -> Iterator[Finding]:
+def model(rt: Runtime) -> Iterator[Finding]:
+    """The live model: its age, and how it does on orders that came after its training."""
     version = rt.ranker.version
     problem, trained_at = (
         (rt.ranker.problem, rt.ranker.trained_at) if isinstance(rt.ranker, Inspectable) else ("", None)
@@ -197,7 +205,7 @@ def _model(rt: Runtime) -> Iterator[Finding]:
         yield Finding(severity="warning", subject="model", found=f"{age} days old", fix="Run: flask encore train")
     else:
         yield Finding(severity="ok", subject="model", found=version)
-    found = learning.drift(rt)
+    found = recommender.drift_of_live(rt)
     if found is not None and found.is_worse:
         yield Finding(
             severity="warning",
@@ -213,12 +221,13 @@ def _model(rt: Runtime) -> Iterator[Finding]:
         yield Finding(
             severity="warning",
             subject="training",
-            found=f"the last one, {_ago(rt.clock() - last['trained_at'])}, {done}: {last['doubt']}",
+            found=f"the last one, {ago(rt.clock() - last['trained_at'])}, {done}: {last['doubt']}",
             fix="It gets better with orders. To use it all the same: flask encore train --force",
         )
 
 
-def _webhooks(rt: Runtime) -> Iterator[Finding]:
+def webhooks(rt: Runtime) -> Iterator[Finding]:
+    """Whether Stripe's webhooks come in."""
     with rt.db.read() as connection:
         last = events.last_received(connection, account=rt.account)
     if last is None:
@@ -229,10 +238,49 @@ def _webhooks(rt: Runtime) -> Iterator[Finding]:
             fix="Send a test event from Stripe's dashboard, and run doctor again.",
         )
     else:
-        yield Finding(severity="ok", subject="webhooks", found=f"last one {_ago(rt.clock() - last)}")
+        yield Finding(severity="ok", subject="webhooks", found=f"last one {ago(rt.clock() - last)}")
 
 
-def _endpoints(rt: Runtime) -> Iterator[Finding]:
+def money(rt: Runtime, vitals: Vitals | None = None) -> Iterator[Finding]:
+    """Charges and refunds somebody has to look at. *vitals*: as just read; they are read when not said."""
+    found = vitals or health.examined(rt)
+    if found is None:
+        return
+    unknown = found.charges.get(ChargeStatus.UNKNOWN, 0)
+    if unknown and found.unknown_since is not None:
+        age = rt.clock() - found.unknown_since
+        yield Finding(
+            severity="problem" if age > UNKNOWN_AGE else "warning",
+            subject="unknown charges",
+            found=f"{unknown:,}, the oldest accepted {ago(age)}",
+            fix="Nobody is charged twice: the sweeper asks Stripe again. Is it running, and does Stripe answer?",
+        )
+    if found.quarantined:
+        yield Finding(
+            severity="problem",
+            subject="quarantine",
+            found=f"{found.quarantined:,}: Stripe and Encore disagree, and nothing automatic happens to them",
+            fix="Dashboard, Orders, what needs somebody: compare with Stripe again, or settle it there and say so.",
+        )
+    if found.stuck_holds:
+        yield Finding(
+            severity="problem",
+            subject="holds",
+            found=f"{found.stuck_holds:,} are over and were not released: lines nobody ships",
+            fix="Run 'flask encore work', or 'flask encore sweep' every minute by cron.",
+        )
+    if found.refunds_failed:
+        yield Finding(
+            severity="warning",
+            subject="refunds",
+            found=f"the last one of {found.refunds_failed:,} charges did not happen",
+            fix="Look at the payment at Stripe, and refund again from the order's page.",
+        )
+    if not (unknown or found.quarantined or found.stuck_holds or found.refunds_failed):
+        yield Finding(severity="ok", subject="charges", found=f"{sum(found.charges.values()):,}, none needs anybody")
+
+
+def endpoints(rt: Runtime) -> Iterator[Finding]:
     """The merchant's own webhooks, where there are any."""
     counts = hooking.counts(rt)
     for webhook in hooking.listed(rt):
@@ -246,7 +294,8 @@ def _endpoints(rt: Runtime) -> Iterator[Finding]:
         yield Finding(severity="warning" if fix else "ok", subject=f"webhook {webhook.id}", found=found, fix=fix)
 
 
-def _worker(rt: Runtime) -> Iterator[Finding]:
+def worker(rt: Runtime) -> Iterator[Finding]:
+    """Whether the sweeper runs, and what waits for handlers."""
     with rt.db.read() as connection:
         last = events.last_beat(connection, HEARTBEAT)
         waiting = outbox.undelivered(connection, account=rt.account)
@@ -254,11 +303,11 @@ def _worker(rt: Runtime) -> Iterator[Finding]:
         yield Finding(
             severity="warning",
             subject="sweeper",
-            found="never ran" if last is None else f"last ran {_ago(rt.clock() - last)}",
+            found="never ran" if last is None else f"last ran {ago(rt.clock() - last)}",
             fix="Run 'flask encore work', or 'flask encore sweep' every minute by cron.",
         )
     else:
-        yield Finding(severity="ok", subject="sweeper", found=f"ran {_ago(rt.clock() - last)}")
+        yield Finding(severity="ok", subject="sweeper", found=f"ran {ago(rt.clock() - last)}")
     if waiting:
         yield Finding(
             severity="warning",
@@ -268,7 +317,8 @@ def _worker(rt: Runtime) -> Iterator[Finding]:
         )
 
 
-def _campaigns(rt: Runtime) -> Iterator[Finding]:
+def campaigns(rt: Runtime) -> Iterator[Finding]:
+    """The switches, and live campaigns that will not do what they say."""
     stand = switching.switches(rt)
     if stand.off:
         yield Finding(
@@ -298,7 +348,8 @@ def _campaigns(rt: Runtime) -> Iterator[Finding]:
         )
 
 
-def _recent_orders(rt: Runtime) -> Iterator[Finding]:
+def recent_orders(rt: Runtime) -> Iterator[Finding]:
+    """Whether the newest orders' cards can be charged again, and why not."""
     with rt.db.read() as connection:
         reasons = Counter(orders.recent_reasons(connection, account=rt.account, limit=RECENT_ORDERS))
     seen = reasons.total()
@@ -322,7 +373,8 @@ def _recent_orders(rt: Runtime) -> Iterator[Finding]:
         )
 
 
-def _ago(age: timedelta) -> str:
+def ago(age: timedelta) -> str:
+    """An age in words."""
     seconds = int(age.total_seconds())
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:

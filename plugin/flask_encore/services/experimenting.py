@@ -209,7 +209,11 @@ def start(rt: Runtime, ref: str, *, actor: str, expected: int) -> Saved:
         if wrong:
             raise ExperimentRefused(wrong)
         # Before the commit: a model that could be removed meanwhile must not be one somebody is dealt.
-        _keep_models(rt, [*others, saved.experiment])
+        try:
+            _keep_models(rt, [*others, saved.experiment])
+        except OSError as error:
+            told = f"its models cannot be kept from being removed ({type(error).__name__}: {error})."
+            raise ExperimentRefused({"varies": [told]}) from error
         return _status(rt, connection, row, ExperimentStatus.RUNNING, actor, started_at=rt.clock())
 
 
@@ -232,7 +236,11 @@ def stop(rt: Runtime, ref: str, *, actor: str, expected: int, note: str = "") ->
         told = {"note": said} if said else {}
         stopped = _status(rt, connection, row, ExperimentStatus.STOPPED, actor, ended_at=rt.clock(), **told)
         others = _running(connection, rt, but=ref)
-    _keep_models(rt, others)
+    try:
+        _keep_models(rt, others)
+    except OSError:
+        # It is stopped; its models are kept a while longer, until the next start or stop.
+        logger.exception("the models of experiment %s are still kept", ref)
     return stopped
 
 

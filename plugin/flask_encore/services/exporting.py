@@ -19,11 +19,14 @@ from enum import StrEnum
 from typing import Any
 
 from flask_encore.domain.days import Days
+from flask_encore.domain.earnings import Earnings
 from flask_encore.domain.errors import InvalidInput
+from flask_encore.domain.experiment import Estimate, Shortage
 from flask_encore.domain.funnel import Funnel, Leak, Rate, Step
 from flask_encore.domain.money import Money
 from flask_encore.services.reporting import Figures
 from flask_encore.services.runtime import Runtime
+from flask_encore.services.uplift import Uplift
 from flask_encore.store import exports
 
 #: Tells Excel that a file is UTF-8.
@@ -184,13 +187,18 @@ def cell(value: object) -> str:
     return f"'{text}"
 
 
-def figures_as_json(found: Figures) -> dict[str, Any]:
-    """The report in JSON values."""
+def figures_as_json(found: Figures, uplifts: Mapping[str, Uplift]) -> dict[str, Any]:
+    """The report in JSON values.
+
+    Args:
+        uplifts: By currency; empty where nobody is held out.
+    """
     return {
         "from": None if found.days.first is None else found.days.first.isoformat(),
         "to": None if found.days.last is None else found.days.last.isoformat(),
-        "currencies": [_funnel_as_json(funnel) for funnel in found.funnels],
-        "campaigns": [{"campaign_ref": ref} | _funnel_as_json(funnel) for ref, funnel in found.campaigns],
+        "currencies": [_told_as_json(found, "", funnel) for funnel in found.funnels],
+        "campaigns": [{"campaign_ref": ref} | _told_as_json(found, ref, funnel) for ref, funnel in found.campaigns],
+        "uplift": [_uplift_as_json(uplifts[funnel.currency]) for funnel in found.funnels if funnel.currency in uplifts],
         "without_offer": [
             {"outcome": outcome.value, "reason": reason.value, "decisions": count}
             for outcome, reason, count in found.without_offer
@@ -198,21 +206,72 @@ def figures_as_json(found: Figures) -> dict[str, Any]:
     }
 
 
-def figures_as_csv(found: Figures, *, bom: bool = False) -> bytes:
+def figures_as_csv(found: Figures, uplifts: Mapping[str, Uplift], *, bom: bool = False) -> bytes:
     """The report as one table: a row per currency (campaign_ref is empty), then one per campaign and currency."""
     rows = [("", funnel) for funnel in found.funnels] + list(found.campaigns)
     sums = [name for amount in _SUMS for name in (amount, f"{amount}_minor")]
     head = ["currency", "campaign_ref", "offers", *Step, *sums, *(f"lost_{leak}" for leak in Leak)]
+    earned = [name for amount in _EARNED for name in (amount, f"{amount}_minor")]
+    head += [*earned, "charges_without_fee", "profit_of", *(f"{name}_minor" for name in _INCREMENTAL)]
     lines = [csv_line(head)]
     for ref, funnel in rows:
         amounts = [part for amount in _SUMS for part in _amount(getattr(funnel, amount)).values()]
         leaks = [funnel.leaks.get(leak, 0) for leak in Leak]
-        lines.append(csv_line([funnel.currency, ref, offers(funnel), *funnel.counts.values(), *amounts, *leaks]))
+        of = found.earnings[ref, funnel.currency]
+        after = [part for money in _earned(of).values() for part in (_amount(money) if money else _NO_AMOUNT).values()]
+        # Of a campaign alone there is none: the holdout is offered nothing by any of them.
+        added = uplifts[funnel.currency].incremental if not ref and funnel.currency in uplifts else None
+        told = [funnel.currency, ref, offers(funnel), *funnel.counts.values(), *amounts, *leaks, *after]
+        told += [of.charges_without_fee, of.profit_of, *([each.minor_units for each in added] if added else [None] * 3)]
+        lines.append(csv_line(told))
     return (BOM if bom else b"") + b"".join(lines)
 
 
 #: The amounts of a funnel, by their names there.
 _SUMS = ("gross", "refunded", "disputed", "net")
+#: What is told beside them, and what offers added.
+_EARNED = ("fees", "net_after_fees", "profit")
+_INCREMENTAL = ("incremental_low", "incremental", "incremental_high")
+_NO_AMOUNT: Mapping[str, Any] = {"amount": None, "minor": None}
+
+
+def _earned(of: Earnings) -> dict[str, Money | None]:
+    return dict(zip(_EARNED, (of.fees, of.net, of.profit), strict=True))
+
+
+def _told_as_json(found: Figures, ref: str, funnel: Funnel) -> dict[str, Any]:
+    of = found.earnings[ref, funnel.currency]
+    return _funnel_as_json(funnel) | {
+        **{name: None if money is None else _amount(money) for name, money in _earned(of).items()},
+        "fees_elsewhere": {code: _amount(fee) for code, fee in of.fees_elsewhere.items()},
+        "charges_without_fee": of.charges_without_fee,
+        "profit_of": of.profit_of,
+    }
+
+
+def _uplift_as_json(told: Uplift) -> dict[str, Any]:
+    comparison = told.comparison
+    result = None if comparison is None else comparison.result
+    each = None
+    if isinstance(result, Estimate) and comparison is not None and comparison.any_day is not None:
+        each = {"value": result.value, "interval": [comparison.any_day.low, comparison.any_day.high]}
+    return {
+        "currency": told.currency,
+        "counted": told.counted,
+        "as_of": told.as_of.isoformat(),
+        "holdout_basis_points": told.share_bp,
+        "since": None if told.since is None else told.since.isoformat(),
+        "customers": {name: arm.customers for name, arm in told.arms.items()},
+        "orders": {name: arm.orders for name, arm in told.arms.items()},
+        "sample_ratio_mismatch": told.sample is not None and told.sample.is_mismatch,
+        "minor_units_per_order": each,
+        "lack": result.lack.value if isinstance(result, Shortage) else None,
+        **{
+            name: None if told.incremental is None else _amount(told.incremental[place])
+            for place, name in enumerate(_INCREMENTAL)
+        },
+        "more_orders": told.more_orders,
+    }
 
 
 def offers(funnel: Funnel) -> int:

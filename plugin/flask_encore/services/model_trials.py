@@ -42,6 +42,11 @@ def remembered(exposure: Exposure | None) -> dict[str, Any]:
     return {} if exposure is None else {_KEY: exposure.as_json()}
 
 
+def forgotten(facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """*facts* of an order as if it had never been dealt any: for a preview, which is of now."""
+    return {name: told for name, told in (facts or {}).items() if name != _KEY}
+
+
 def exposures_of(order: Mapping[Any, Any]) -> Sequence[Exposure]:
     """What a row of ``encore_orders`` remembers: one exposure, or none."""
     told = (order["facts"] or {}).get(_KEY)

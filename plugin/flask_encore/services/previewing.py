@@ -13,7 +13,7 @@ from flask_encore.domain.experiments import Experiment, Exposure, RunningExperim
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Placement, Reason
 from flask_encore.domain.ports import Versioned
-from flask_encore.services import campaign_book
+from flask_encore.services import campaign_book, model_trials
 from flask_encore.services.campaign_schema import campaign_of
 from flask_encore.services.choosing import Asked
 from flask_encore.services.offering import decision_row
@@ -126,7 +126,11 @@ def _fresh(rt: Runtime, read: Page) -> Page:
     """The order as if it were paid now, and nobody had decided anything about it."""
     return replace(
         read,
-        order={**read.order, "placed_at": rt.clock()},
+        order={
+            **read.order,
+            "placed_at": rt.clock(),
+            "facts": model_trials.forgotten(read.order["facts"]),
+        },
         steps=(),
         looked_up=frozenset(product.sku for product in read.products),
         off=False,

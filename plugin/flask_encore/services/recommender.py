@@ -120,6 +120,12 @@ def view(rt: Runtime) -> View:
     )
 
 
+def drift_of_live(rt: Runtime) -> Drift | None:
+    """How the live model does on orders after its training, at most `DRIFT_FRESH` old; ``None`` without a model."""
+    live = next((model for model in rt.trainer.models() if model.live), None)
+    return None if live is None else _drift(rt, live.version)
+
+
 def _drift(rt: Runtime, version: str) -> Drift | None:
     now, kept = rt.clock(), rt.drift.latest
     if kept is not None and kept[0] == version and now - kept[1] < DRIFT_FRESH:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.days import Days
+from flask_encore.domain.earnings import Earnings, earnings
 from flask_encore.domain.funnel import Funnel, Group, Step, funnels, without_offer
 from flask_encore.domain.money import Money
 from flask_encore.domain.offers import Outcome, Reason
@@ -117,12 +118,14 @@ class Figures:
         funnels: One per currency, of every campaign together.
         campaigns: (campaign_ref, its funnel), one per campaign and currency, most eligible orders first.
         without_offer: (ineligible or error, why, how many decisions).
+        earnings: By campaign_ref, empty for every campaign together, and currency.
     """
 
     days: Days
     funnels: Sequence[Funnel]
     campaigns: Sequence[tuple[str, Funnel]]
     without_offer: Sequence[tuple[Outcome, Reason, int]]
+    earnings: Mapping[tuple[str, str], Earnings]
 
 
 def figures(rt: Runtime, days: Days, *, currency: str | None = None) -> Figures:
@@ -146,11 +149,14 @@ def figures(rt: Runtime, days: Days, *, currency: str | None = None) -> Figures:
             groups.setdefault(row["campaign_ref"], []).append(group_of(row))
     every = [group for found in groups.values() for group in found]
     campaigns = [(ref, funnel) for ref, found in groups.items() for funnel in funnels(found)]
+    together = funnels(every)
+    earned = {("", funnel.currency): earnings(funnel, every) for funnel in together}
     return Figures(
         days=days,
-        funnels=funnels(every),
+        funnels=together,
         campaigns=sorted(campaigns, key=lambda one: (one[1].currency, -one[1].counts[Step.ELIGIBLE], one[0])),
         without_offer=without_offer(every),
+        earnings=earned | {(ref, funnel.currency): earnings(funnel, groups[ref]) for ref, funnel in campaigns},
     )
 
 

@@ -72,6 +72,13 @@ class DriftKept:
         self.latest: tuple[str, datetime, Drift | None] | None = None
 
 
+class AlarmsKept:
+    """The alarms as a page, or a monitor, of this process asked last: a `services.alarms.Alarms`."""
+
+    def __init__(self) -> None:
+        self.latest: object = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """The parts of one app.
@@ -91,6 +98,7 @@ class Runtime:
         poster: Sends webhooks.
         couriers: Where each endpoint is served, apart from everything else.
         drift: How the live model did, as last asked.
+        alarms: Whether a rate of the last day is worse than before, as last counted.
     """
 
     settings: Settings
@@ -115,6 +123,7 @@ class Runtime:
     poster: Poster = field(default_factory=Poster)
     couriers: Couriers = field(default_factory=Couriers)
     drift: DriftKept = field(default_factory=lambda: DriftKept())
+    alarms: AlarmsKept = field(default_factory=lambda: AlarmsKept())
 
     def __post_init__(self) -> None:
         try:

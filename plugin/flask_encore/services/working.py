@@ -56,10 +56,10 @@ class Worker:
         if self._pid != os.getpid():
             # The thread stayed with the parent, and whatever lock it held at that moment is held here for good.
             self._be_born()
-        if self._is_alive() or self._ended.is_set() or not self._wanted():
+        if self.is_alive or self._ended.is_set() or not self._wanted():
             return
         with self._starting:
-            if not self._is_alive():
+            if not self.is_alive:
                 thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 try:
                     thread.start()
@@ -68,8 +68,10 @@ class Worker:
                     # No thread to be had now. The next request tries again; this one must not fail for it.
                     logger.exception("the worker could not start")
 
-    def _is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs in this process."""
+        return self._pid == os.getpid() and self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
         """There is something to do now."""

@@ -11,6 +11,9 @@ from flask_encore.domain.timeline import Source
 from flask_encore.store.charges import noted, returning
 from flask_encore.store.models import charges
 
+#: A charge that nothing automatic touches, and nobody has settled by hand.
+needs_somebody = sa.and_(charges.c.quarantine_reason != "", charges.c.reviewed_at.is_(None))
+
 
 def end(
     connection: sa.Connection, id: str, *, reason: str, now: datetime, source: Source, detail: str = ""

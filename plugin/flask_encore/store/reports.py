@@ -16,6 +16,7 @@ from flask_encore.domain.funnel import Facts
 from flask_encore.domain.offers import Outcome, Placement
 from flask_encore.store.decisions import PROVISIONAL
 from flask_encore.store.models import charges, decisions, micros, orders, outbox, refunds
+from flask_encore.store.quarantines import needs_somebody
 
 #: Refunds that took something back, or will.
 _ALIVE = ["requested", "pending", "succeeded"]
@@ -306,7 +307,7 @@ def recent(
     if order_ref is not None:
         statement = statement.where(decisions.c.order_ref == order_ref)
     elif needing_somebody:
-        statement = statement.where(sa.or_(charges.c.quarantine_reason != "", stuck.c.id.is_not(None)))
+        statement = statement.where(sa.or_(needs_somebody, stuck.c.id.is_not(None)))
     elif since is not None:
         statement = statement.where(decisions.c.decided_at >= since)
     narrowed = {decisions.c.outcome: outcome, decisions.c.reason: reason, charges.c.status: status}
@@ -344,7 +345,7 @@ def standing(connection: sa.Connection, *, account: str, order_ref: str | None) 
     statement = sa.select(
         some(orders).label("any_order"),
         some(decisions).label("any_decision"),
-        how_many(charges, charges.c.quarantine_reason != "").label("quarantined"),
+        how_many(charges, needs_somebody).label("quarantined"),
         how_many(outbox, outbox.c.delivered_at.is_(None), outbox.c.last_error != "").label("stuck_messages"),
         some(orders, orders.c.order_ref == (order_ref or "")).label("order_known"),
         _edge(account, decisions.c.decided_at.asc()).label("first_decided_at"),

@@ -9,15 +9,17 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from flask_encore.domain.campaigns import MAX_NAME, CampaignStatus
+from flask_encore.domain.experiments import Experiment, ExperimentStatus
 from flask_encore.domain.kinds import MAX_TEXT
 from flask_encore.domain.money import Money
 from flask_encore.domain.orders import MAX_REF
 from flask_encore.domain.rights import Right
 from flask_encore.domain.wording import MAX_BODY, MAX_HEADLINE
-from flask_encore.services import campaign_figures, campaigning, previewing
+from flask_encore.services import campaign_figures, campaigning, experimenting, previewing
 from flask_encore.services.campaign_schema import CampaignRefused, campaign_of, definition_of
 from flask_encore.services.campaigning import Conflict, Saved
 from flask_encore.services.previewing import OrderUnknown, Preview
+from flask_encore.services.runtime import Runtime
 from flask_encore.web import campaign_form, campaign_rule_form, campaign_words
 from flask_encore.web.campaign_pages import doubts_of, find, no_such_campaign, version_of
 from flask_encore.web.catalogues import FALLBACK
@@ -230,6 +232,7 @@ def _editor(
         campaign=saved.campaign if saved else None,
         campaign_state=saved.campaign.state(rt.clock(), zone=rt.settings.zone) if saved else None,
         told=told and saved is not None,
+        on_trial=_on_trial(rt, saved),
         stale=stale,
         doubts=doubts_of(rt, saved.campaign, everything) if saved else [],
         others=[one for one in everything if saved is None or one.ref != saved.campaign.ref],
@@ -247,6 +250,14 @@ def _editor(
         ],
         most={"name": MAX_NAME, "headline": MAX_HEADLINE, "body": MAX_BODY, "text": MAX_TEXT},
     )
+
+
+def _on_trial(rt: Runtime, saved: Saved | None) -> Experiment | None:
+    """The experiment that runs about the campaign."""
+    if saved is None:
+        return None
+    running = (one.experiment for one in experimenting.listed(rt) if one.status is ExperimentStatus.RUNNING)
+    return next((one for one in running if one.campaign == saved.campaign.ref), None)
 
 
 def _card(preview: Preview | None) -> Any:

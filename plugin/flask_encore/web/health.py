@@ -14,7 +14,9 @@ from hmac import compare_digest
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from flask_encore.domain.alarms import Verdict
 from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.hooks import DeliveryStatus
 from flask_encore.domain.rights import Actor, Right
 from flask_encore.services import health
 from flask_encore.services.health import LATENCY_BOUNDS_US, Vitals
@@ -124,6 +126,12 @@ def _of_the_database(rt: Runtime) -> Iterator[Family]:
     )
     yield single("encore_charges_quarantined", "Charges nothing automatic touches any more.", found.quarantined)
     yield single("encore_holds_stuck", "Holds that are over for 5 minutes and were not released.", found.stuck_holds)
+    yield single("encore_refunds_failed", "Charges whose last refund did not happen.", found.refunds_failed)
+    yield single(
+        "encore_charge_unknown_oldest_seconds",
+        "Since the oldest charge whose outcome nobody knows was accepted; 0 when there is none.",
+        _age(rt, found.unknown_since) or 0.0,
+    )
     yield single("encore_outbox_messages", "Messages to the shop's handlers that wait.", found.messages)
     yield single("encore_outbox_failing", "Of those, messages that a handler would not take.", found.failing)
     yield single(
@@ -141,7 +149,43 @@ def _of_the_database(rt: Runtime) -> Iterator[Family]:
         "Since the last webhook was received; missing before the first.",
         _age(rt, found.webhook_at),
     )
+    yield Family(
+        name="encore_webhook_deliveries",
+        kind="gauge",
+        help="Deliveries to each webhook endpoint by how they stand.",
+        samples=[
+            ({"webhook": str(webhook), "status": status.value}, found.deliveries.get((webhook, status), 0))
+            for webhook in sorted({webhook for webhook, _ in found.deliveries})
+            for status in DeliveryStatus
+        ],
+    )
+    yield from _alarms(found)
     yield from _latency(found)
+
+
+def _alarms(found: Vitals) -> Iterator[Family]:
+    told = found.alarms.found
+    yield Family(
+        name="encore_alarm",
+        kind="gauge",
+        help="1 when a rate of the last day is worse than before, 0 when not; missing while there are too few.",
+        samples=[
+            ({"alarm": watched.value}, int(alarm.verdict is Verdict.WORSE))
+            for watched, alarm in told.items()
+            if alarm.verdict is not Verdict.TOO_FEW
+        ],
+    )
+    for name, what in (("trials", "were counted"), ("bad", "were bad")):
+        yield Family(
+            name=f"encore_alarm_{name}",
+            kind="gauge",
+            help=f"How many {what}, of the last day and of the 28 before it.",
+            samples=[
+                ({"alarm": watched.value, "period": period}, getattr(counted, name))
+                for watched, alarm in told.items()
+                for period, counted in (("day", alarm.recent), ("before", alarm.before))
+            ],
+        )
 
 
 def _latency(found: Vitals) -> Iterator[Family]:

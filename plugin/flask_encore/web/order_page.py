@@ -39,6 +39,7 @@ from flask_encore.web.dashboard_frame import (
     see,
 )
 from flask_encore.web.dashboard_words import Tone
+from flask_encore.web.intervening_pages import is_held
 from flask_encore.web.orders_page import HERE, order_url
 from flask_encore.web.phrases import phrases_for
 
@@ -65,6 +66,11 @@ DONE = {
     "resent": ("The message is on its way to your handlers.", Tone.GOOD),
     "underway": ("Nothing was changed: the message is on its way already.", Tone.WAIT),
     "replayed": ("The message is on its way to the endpoint.", Tone.GOOD),
+    "released": ("Released: your shop is told to ship it.", Tone.GOOD),
+    "not-held": ("Nothing was released: it is not held.", Tone.WAIT),
+    "agree": ("Stripe and Encore agree about it now; the quarantine is over.", Tone.GOOD),
+    "disagree": ("Stripe and Encore still disagree; it stays quarantined.", Tone.BAD),
+    "reviewed": ("Written down: somebody settled it by hand.", Tone.GOOD),
 }
 
 _say = phrases_for("en")
@@ -117,6 +123,7 @@ def order(order_ref: str | None = None) -> Response:
         charge_moments=charge_moments,
         exactly=lambda moment: format_datetime(moment, "d MMM y, HH:mm:ss", tzinfo=rt.settings.zone, locale="en"),
         can_refund=lambda paid: _can_refund(rt, paid),
+        is_held=is_held,
         can_resend=lambda one: resending.can_resend(one.delivered_at, one.next_run_at, now=rt.clock()),
         at_stripe=lambda ref: _at_stripe(rt, ref),
         now=rt.clock(),

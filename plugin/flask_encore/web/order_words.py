@@ -115,6 +115,7 @@ QUARANTINES = {
     "customer_mismatch": "The customer at Stripe is not the one who paid the order.",
     "livemode_mismatch": "A live object met a test key, or the other way round.",
     "paid_after_cancel": "Money moved after the charge was given up.",
+    "status_mismatch": "The money moved here, and Stripe says that it did not.",
     "paid_twice": "Another PaymentIntent that names this charge was paid as well.",
     "paid_beside_the_charge": "A PaymentIntent that is not this charge’s own was paid in its name.",
 }

@@ -86,7 +86,8 @@ function cursorFor(figure) {
     // Beside the cursor; on a phone, where it stands above the plot, over it.
     const left = centre > width / 2 ? centre - tip.offsetWidth - 14 : centre + 14;
     const beside = width < 480 ? centre - tip.offsetWidth / 2 : left;
-    tip.style.translate = `${Math.max(-8, Math.min(width - tip.offsetWidth + 8, beside))}px 0`;
+    // Within the plot, its margin of 8 and, on the left, the gutter where the amounts stand.
+    tip.style.translate = `${Math.max(-52, Math.min(width - tip.offsetWidth + 8, beside))}px 0`;
     if (speak) voice.textContent = aloud(rows[at]);
   }
 
