@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
-from werkzeug.routing import Rule
-from werkzeug.routing.converters import NumberConverter
+from werkzeug.routing import IntegerConverter, Rule
 
 from flask_encore.domain.rights import Right
 from flask_encore.web.dashboard_frame import NAME
@@ -64,11 +63,8 @@ def routes(app: Flask, **arguments: str) -> list[Route]:
 
 
 def _address(rule: Rule, arguments: dict[str, str]) -> str:
-    stands_for: dict[str, Any] = {
-        name: 1 if isinstance(rule._converters[name], NumberConverter) else arguments.get(name, UNKNOWN)
-        for name in rule.arguments
-    }
-    built = rule.build(stands_for, append_unknown=False)
+    unknown = {name: 1 if isinstance(how, IntegerConverter) else UNKNOWN for name, how in rule._converters.items()}
+    built = rule.build({name: arguments.get(name, value) for name, value in unknown.items()}, append_unknown=False)
     assert built is not None, rule
     return built[1]
 
