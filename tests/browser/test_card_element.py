@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from browser.patterns import SHIFTS, OpenPage, PatternShop, card_in, events, visit
 from playwright.sync_api import Page, Route, expect
@@ -85,6 +87,19 @@ def test_undo_tells_the_host(page: Page, pattern_shop: PatternShop) -> None:
     page.get_by_role("button", name="Undo until 14:33").click()
     expect(page.get_by_role("heading", name="Undone.")).to_be_focused()
     assert page.evaluate("heard") == [["undone", "undone"]]
+
+
+def test_an_undo_that_comes_too_late_takes_the_button_away_and_says_so(page: Page, pattern_shop: PatternShop) -> None:
+    charged = card_in("en", CardState.CHARGED)
+    visit(page, pattern_shop, charged)
+    events(page)
+    pattern_shop.answers["undo"].append(replace(charged, undo_until=None, notice=Notice.NOT_UNDONE))
+    button = page.get_by_role("button", name="Undo until 14:33")
+    button.click()
+    expect(page.get_by_role("alert").get_by_text("This can no longer be undone here.")).to_be_visible()
+    expect(button).to_have_count(0)
+    expect(page.get_by_role("heading", name="Added to your order #1042")).to_be_focused()
+    assert page.evaluate("heard") == []
 
 
 @pytest.mark.parametrize("fault", [500, "network"])

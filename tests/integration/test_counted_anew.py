@@ -30,6 +30,7 @@ NOT_COUNTED = {
     ("charges", "postpone"): "when the sweeper looks again",
     ("charges", "lease"): "who looks at it just now",
     ("fees", "take"): "when its fee is asked for",
+    ("retention", "purge_details"): "why an offer was chosen",
 }
 
 #: Statements on refunds; their charge is marked by another statement of the transaction, which `RULES` holds them to.

@@ -274,6 +274,7 @@ def test_sums_the_worker_has_not_made_yet_are_waited_for(shop: Shop, monkeypatch
         shop, monkeypatch, treatment=nobody, holdout=nobody, counted=False, arms={}, sample=None, comparison=None
     )
     assert told.startswith("Not counted yet There are too many orders to count while you wait.")
+    assert "As of" not in text_of(get(shop))
 
 
 def test_every_verdict_has_its_place_in_the_template() -> None:

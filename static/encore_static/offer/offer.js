@@ -192,7 +192,7 @@ class EncoreOffer extends HTMLElement {
     const old = this.#view;
     const before = old.dataset.state;
     const view = fragment.querySelector(".view");
-    if (view.dataset.state === before && !this.#is("open", "failed")) return this.#follow(fragment, height);
+    if (view.dataset.state === before && !this.#is("open", "failed", "charged")) return this.#follow(fragment, height);
     const same = view.dataset.state === before;
     if (view.querySelector(".price")) view.style.minBlockSize = `${this.#payment?.height ?? old.getBoundingClientRect().height}px`;
     if (!same) view.classList.add("fresh");
