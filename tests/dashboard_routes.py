@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule
 
 from flask_encore.domain.rights import Right
 from flask_encore.web.dashboard_frame import NAME
@@ -51,9 +51,7 @@ def routes(app: Flask, **arguments: str) -> list[Route]:
             Route(
                 rule.endpoint,
                 method,
-                str(
-                    rule.build({name: arguments.get(name, UNKNOWN) for name in rule.arguments}, append_unknown=False)[1]
-                ),  # type: ignore[index]
+                _address(rule, arguments),
                 policy_of(app.view_functions[rule.endpoint]),
             )
             for rule in app.url_map.iter_rules()
@@ -65,7 +63,8 @@ def routes(app: Flask, **arguments: str) -> list[Route]:
 
 
 def _address(rule: Rule, arguments: dict[str, str]) -> str:
-    built = rule.build({name: arguments.get(name, UNKNOWN) for name in rule.arguments}, append_unknown=False)
+    unknown = {name: 1 if isinstance(how, IntegerConverter) else UNKNOWN for name, how in rule._converters.items()}
+    built = rule.build({name: arguments.get(name, value) for name, value in unknown.items()}, append_unknown=False)
     assert built is not None, rule
     return built[1]
 

@@ -111,6 +111,9 @@ class Settings:
     )
     api: bool = _key(True, "Serve the REST API under /encore/api/v1, to holders of a token of the settings page.")
     api_requests_per_minute: int = _key(600, "How often one token may ask the API, requests a minute; 0 for no limit.")
+    storefront_origins: tuple[str, ...] = _key(
+        (), "Origins whose pages may show offers by script, such as https://www.shop.example; none by default."
+    )
     rate_limit_storage: str = _key(
         "memory://", "Where requests are counted: memory:// for each process alone, or redis://….", secret=True
     )
@@ -305,6 +308,10 @@ class _SettingsSchema(Schema):
 
     api = ma.Boolean(error_messages=_always("has to be true or false."))
     api_requests_per_minute = _whole(0, 1_000_000, "requests")
+    storefront_origins = _Texts(
+        r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?\Z",
+        "has to be a list of origins in lower case, such as https://www.shop.example, without a path or a star.",
+    )
     rate_limit_storage = _text(
         r"[a-z][a-z0-9+.-]*://\S*\Z", "has to be memory:// or the address of a storage such as redis://localhost:6379."
     )

@@ -18,7 +18,7 @@ from flask_encore.config import EXTENSION, MAX_UNDO_SECONDS, Settings
 from flask_encore.domain.charges import Charge
 from flask_encore.domain.errors import ConfigurationError, InvalidInput
 from flask_encore.domain.events import ChargeEvent, EventKind
-from flask_encore.domain.orders import PaidOrder, Product
+from flask_encore.domain.orders import PaidOrder, Product, checked_ref
 from flask_encore.domain.ports import Clock, Gateway, Ranker
 from flask_encore.domain.prices import OfferLine, Quote, Quoter
 from flask_encore.domain.training import TrainingReport
@@ -34,10 +34,10 @@ from flask_encore.services.working import Worker, work_once
 from flask_encore.store import catalog, charges
 from flask_encore.store.database import Database
 from flask_encore.store.migrations import upgrade
-from flask_encore.web import api, dashboard, health, injection, neighbours, offer, webhooks
+from flask_encore.web import api, dashboard, health, injection, neighbours, offer, storefront, webhooks
 from flask_encore.web.current import AdminGuard, AppState, state
 from flask_encore.web.phrases import SHIPPED
-from flask_encore.web.tokens import Tokens
+from flask_encore.web.tokens import OrderTicket, Tokens
 
 H = TypeVar("H", bound=Handler)
 
@@ -140,6 +140,13 @@ class Encore:
             runtime=runtime, tokens=tokens, admin_guard=admin_guard, worker=worker, catalogues=catalogues
         )
         blueprints = [room.create_blueprint() for room in (offer, webhooks, dashboard, health)]
+        blueprints.append(
+            storefront.create_blueprint(
+                settings.storefront_origins,
+                rate_limit_storage=settings.rate_limit_storage,
+                counts=runtime.counts,
+            )
+        )
         for blueprint in blueprints:
             app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
         if settings.api:
@@ -167,6 +174,18 @@ class Encore:
     def thank_you(self, *, order_ref: str) -> Callable[..., object]:
         """Decorate a thank-you view whose argument *order_ref* holds the order's key."""
         return injection.thank_you(order_ref=order_ref)
+
+    def storefront_token(self, order_ref: str, *, page: str = "/") -> str:
+        """A token that opens the offers of *order_ref* to a page of another origin, for a day. Needs an app context.
+
+        Hand it only to whom the order belongs: who holds it sees the offer and may buy it.
+
+        Args:
+            page: Path of the page on the storefront, where a bank sends the shopper back to.
+        """
+        app = state()
+        ticket = OrderTicket(order_ref=checked_ref("order_ref", order_ref), account=app.runtime.account, path=page)
+        return app.tokens.issue_order(ticket)
 
     def order_status(self, *, order_ref: str) -> Callable[..., object]:
         """Decorate the view of a page where an order is looked up; its argument *order_ref* holds the order's key."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from demo_host import NOW, nowhere, stocked_instance
@@ -11,13 +13,13 @@ from demo_host import NOW, nowhere, stocked_instance
 from flask_encore.demo import past
 from flask_encore.demo.app import create_app
 from flask_encore.demo.catalogue import CURRENCY
-from flask_encore.demo.past import Habits, Truth
 from flask_encore.demo.shop import shop
+from flask_encore.demo.shoppers import Habits, Truth
 from flask_encore.domain.charges import ChargeStatus
 from flask_encore.domain.experiment import Estimate
 from flask_encore.domain.funnel import Funnel, Leak, Step
-from flask_encore.services import health, reporting, uplift
-from flask_encore.services.reporting import Period
+from flask_encore.services import experiment_figures, experimenting, health, reporting, uplift
+from flask_encore.services.reporting import Entry, Period
 from flask_encore.services.uplift import Uplift
 from flask_encore.testing import FrozenClock, StripeSimulator
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.timeout(900)
 SECRET = "whsec_of_the_simulated_past"
 
 
-def live(folder: Path, *, days: int, orders_a_day: int) -> Truth:
+def live(folder: Path, *, days: int, orders_a_day: int, experiment: Mapping[str, Any] | None = None) -> Truth:
     """Live through some days in the stocked shop of *folder*."""
     return past.live_through(
         folder,
@@ -37,6 +39,7 @@ def live(folder: Path, *, days: int, orders_a_day: int) -> Truth:
         webhook_secret=SECRET,
         days=days,
         orders_a_day=orders_a_day,
+        experiment=experiment,
     )
 
 
@@ -58,6 +61,11 @@ def test_what_a_shopper_does_is_worth_what_the_habits_say() -> None:
     assert Habits(thrift=1.0, eager=1.0).takes(1_000, 1_000) == pytest.approx(0.3679, abs=1e-4)
 
 
+def _told(entry: Entry) -> str:
+    """All of it but its id, which is drawn anew, and by which decisions of one moment are sorted."""
+    return f"{entry.order_ref} {entry.decided_at} {entry.sku} {entry.amount} {entry.facts}"
+
+
 def test_the_same_days_are_lived_through_alike(stocked: Path, tmp_path: Path) -> None:
     told = []
     for name in ("once", "again"):
@@ -68,7 +76,7 @@ def test_the_same_days_are_lived_through_alike(stocked: Path, tmp_path: Path) ->
         with app.app_context():
             rt = shop().encore.runtime
             report = reporting.report(rt, period=Period.ALL)
-            told.append((truth, report.funnels, [(one.order_ref, one.facts, one.amount) for one in report.entries]))
+            told.append((truth, report.funnels, sorted(map(_told, report.entries))))
             rt.db.dispose()
 
     assert told[0] == told[1]
@@ -77,13 +85,16 @@ def test_the_same_days_are_lived_through_alike(stocked: Path, tmp_path: Path) ->
 
 @pytest.mark.long
 def test_the_reports_agree_with_stripe_to_the_penny_and_hold_what_offers_really_added(stocked: Path) -> None:
-    truth = live(stocked, days=past.DAYS, orders_a_day=past.ORDERS_A_DAY)
+    truth = live(stocked, days=past.DAYS, orders_a_day=past.ORDERS_A_DAY, experiment=past.EXPERIMENT)
     app = create_app(instance=stocked, stripe=nowhere(), config={"TESTING": True}, clock=FrozenClock(NOW))
     with app.app_context():
         rt = shop().encore.runtime
         [funnel] = reporting.report(rt, period=Period.ALL).funnels
         examined = health.examined(rt)
         added = uplift.uplifts(rt)[CURRENCY]
+        tried = experimenting.find(rt, past.EXPERIMENT["ref"])
+        assert tried is not None
+        told = experiment_figures.figures(rt, tried.experiment)
         rt.db.dispose()
 
     _agrees(funnel, StripeSimulator(state_file=stocked / "stripe.json"))
@@ -91,6 +102,11 @@ def test_the_reports_agree_with_stripe_to_the_penny_and_hold_what_offers_really_
     assert examined.quarantined == examined.stuck_holds == examined.messages == 0
     assert not {ChargeStatus.UNKNOWN, ChargeStatus.CLAIMED, ChargeStatus.INTENT} & set(examined.charges)
     _holds(added, truth)
+    [in_pounds] = told.currencies
+    [judged] = in_pounds.comparisons
+    assert not told.is_mismatch
+    assert judged.comparison.any_day is not None
+    assert truth.variants["25 % off"] - truth.variants["10 % off"] in judged.comparison.any_day
 
 
 def _agrees(funnel: Funnel, stripe: StripeSimulator) -> None:

@@ -56,6 +56,8 @@ def main() -> int:
             print(f"{options.impressions:,} decisions written in {time.monotonic() - begun:.0f} s", flush=True)
         if not options.uncounted:
             told |= _count(rt)
+        with rt.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("ANALYZE"))
         told |= {"load": os.getloadavg()[0], "ms": _measure(app, rt, options.rounds)}
         rt.db.dispose()
     told["load_after"] = os.getloadavg()[0]
@@ -152,8 +154,6 @@ def _fill(rt: Runtime, count: int) -> None:
         used = {name: value for name, value in names.items() if f":{name}" in text.text}
         with rt.db.write() as connection:
             connection.execute(text, used)
-    with rt.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("ANALYZE"))
 
 
 def _count(rt: Runtime) -> dict[str, float]:

@@ -162,10 +162,10 @@ def test_the_experiments_own_holdout_is_offered_nothing_and_logged(any_shop: Sho
     launch(shop, "tea")
     variants = [{"name": "as it is", "weight": 2_500}, {"name": "short", "weight": 2_500, "copy": wording("Tea?")}]
     begin(shop, variants=variants, holdout=5_000)
-    refs = paid(shop, 16)
+    refs = paid(shop, 10)
 
     held = [ref for ref in refs if variant_of(shop, ref) == "holdout"]
-    assert 0 < len(held) < 16
+    assert 0 < len(held) < 10
     for ref in refs:
         [row] = decisions(shop, ref)
         reason = (Outcome.HELD_OUT, Reason.EXPERIMENT_HOLDOUT) if ref in held else (Outcome.OFFERED, Reason.CHOSEN)
@@ -179,7 +179,7 @@ def test_who_is_in_the_standing_holdout_takes_no_part(make_shop: ShopFactory) ->
     shop = make_shop(ENCORE_HOLDOUT_PERCENT=50)
     launch(shop, "tea")
     begin(shop)
-    refs = paid(shop, 16)
+    refs = paid(shop, 10)
     arms = {ref: decisions(shop, ref)[0]["arm"] for ref in refs}
     assert set(arms.values()) == {"treatment", "holdout"}
     assert {ref: exposures(shop, ref)[0] for ref in refs} == {

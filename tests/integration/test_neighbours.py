@@ -332,7 +332,7 @@ ASSETS = sorted(path.name for path in Path(encore_static.OFFER).iterdir() if pat
 
 
 def test_the_offers_assets_are_served(shop: Shop) -> None:
-    assert ASSETS == ["offer.css", "offer.js"]
+    assert ASSETS == ["offer.css", "offer.js", "storefront.js"]
     for name in ASSETS:
         response = shop.app.test_client().get(f"/encore/static/offer/{name}")
         assert (response.status_code, len(response.data) > 0) == (200, True)

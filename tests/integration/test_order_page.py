@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import Shop, ShopFactory
 from dashboard_pages import get, guarded, nothing_moved, refund, seal_of, sold, text_of
-from money import charge_row, deliver, statements, told
+from money import browser, charge_row, deliver, statements, told
 from receivers import add, deliveries, receiver
 
 from flask_encore import Money, Product
@@ -212,6 +212,25 @@ def test_a_refused_card_is_told_with_the_banks_code(shop: Shop) -> None:
     assert "Thank-you page Failed" in page
     assert "The bank said insufficient_funds" in page
     assert "Refund £" not in page
+
+
+def test_a_refused_card_and_the_one_that_paid_stand_in_one_history(shop: Shop) -> None:
+    shop.pay(card=DECLINES_NEXT)
+    token = shop.token()
+    assert shop.accept(token) == "failed"
+    secret = shop.post(token, "secret").json["client_secret"]
+    browser(shop).payment_intents.confirm(
+        charge_row(shop)["payment_intent_ref"], {"payment_method": "pm_card_mastercard", "client_secret": secret}
+    )
+    shop.clock.advance(seconds=40)
+    shop.post(token, "refresh")
+
+    page = text_of(get(shop, ORDER))
+
+    assert "2 Mar 2026, 14:03:00 Failed by the shopper’s click insufficient_funds" in page
+    assert "2 Mar 2026, 14:03:40 Charged by the shopper’s page, which asked how it stands" in page
+    assert "Card Mastercard •••• 4444" in page
+    assert "Thank-you page Charged" in page
 
 
 def test_a_refund_is_told_with_who_asked_and_stripes_id(any_shop: Shop) -> None:

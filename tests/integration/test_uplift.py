@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from conftest import START, Shop, ShopFactory
 from purchases import handed_over, line
 
 from flask_encore.domain.assignment import Arm
 from flask_encore.domain.charges import ChargeStatus
+from flask_encore.domain.days import Days
 from flask_encore.domain.moments import Customer, Moments
 from flask_encore.services import uplift
+from flask_encore.services.today import today
 from flask_encore.store import moment_reports
 from flask_encore.store.models import charges, decisions, history_lines, orders, refunds
 
@@ -208,3 +211,39 @@ def test_where_nobody_was_held_out_there_is_no_uplift(shop: Shop) -> None:
     shop.page()
     assert uplift.uplifts(shop.rt) == {}
     assert uplift.nobody_held_out("gbp", as_of=datetime.fromisoformat("2026-03-02T00:00+00:00")).share_bp == 0
+
+
+def test_a_shop_too_large_for_a_page_is_told_what_the_worker_counted_and_when(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = any_shop
+    world(shop, 2)
+    at_once = uplift.uplifts(shop.rt)
+    assert uplift.count_due(shop.rt) is False
+    monkeypatch.setattr(uplift, "LIVE_BOUND", 10)
+
+    [pounds, *_] = today(shop.rt, Days()).figures
+    assert (pounds.uplift.counted, pounds.uplift.comparison) == (False, None)
+
+    assert [uplift.count_due(shop.rt) for _ in range(2)] == [True, False]
+    shop.clock.advance(hours=20)
+    later = uplift.uplifts(shop.rt)
+    assert {currency: one.arms for currency, one in later.items()} == {
+        currency: one.arms for currency, one in at_once.items()
+    }
+    assert {one.as_of for one in later.values()} == {START}
+
+    shop.clock.advance(hours=5)
+    [pounds, *_] = today(shop.rt, Days()).figures
+    assert pounds.uplift.counted is False
+
+
+def test_sums_that_outgrow_sixty_four_bits_are_kept_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    world(shop, 2)
+    with shop.rt.db.write() as connection:
+        connection.execute(sa.update(orders).values(total_minor=10**12))
+    at_once = uplift.uplifts(shop.rt)
+    assert max(arm.value_value for one in at_once.values() for arm in one.arms.values()) > 2**64
+    monkeypatch.setattr(uplift, "LIVE_BOUND", 10)
+    uplift.count_due(shop.rt)
+    assert uplift.uplifts(shop.rt) == at_once

@@ -62,6 +62,7 @@ def test_without_any_key_everything_has_its_default() -> None:
         api=True,
         api_requests_per_minute=600,
         rate_limit_storage="memory://",
+        storefront_origins=(),
     )
 
 
@@ -101,6 +102,7 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "metrics_token": ("0123456789abcdef",) * 2,
     "api": ("false", False),
     "api_requests_per_minute": (0, 0),
+    "storefront_origins": ("https://a.example, http://b:8080", ("https://a.example", "http://b:8080")),
     "rate_limit_storage": ("redis://localhost:6379/1",) * 2,
 }
 
@@ -150,6 +152,9 @@ def test_every_wrong_key_is_named_at_once_with_its_fix() -> None:
         "python -c 'import secrets; print(secrets.token_hex(32))'",
     ]
 
+
+#: What is told of an origin that is none.
+ORIGINS = "has to be a list of origins in lower case, such as https://www.shop.example, without a path or a star."
 
 WRONG: list[tuple[str, Any, str]] = [
     ("secret_keys", ["short"], "needs keys of at least 16 characters."),
@@ -232,6 +237,10 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in ("0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n", "0123456789abcdéf", 10**16)
     ),
     ("api", "perhaps", "has to be true or false."),
+    *(
+        ("storefront_origins", wrong, ORIGINS)
+        for wrong in ("*", "https://*.example", "https://a.example/", "https://A.example", "a.example", "null", 5)
+    ),
     ("api_requests_per_minute", -1, "has to be a whole number of requests from 0 to 1000000."),
     (
         "rate_limit_storage",

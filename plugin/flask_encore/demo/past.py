@@ -13,28 +13,29 @@ import heapq
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from html import unescape
-from itertools import groupby
-from math import exp
 from pathlib import Path
-from random import Random
+from statistics import fmean
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from flask_encore.demo import catalogue, till
+from flask_encore.demo import campaigns, catalogue, till
 from flask_encore.demo.app import create_app
 from flask_encore.demo.checkout import StripeAccess
-from flask_encore.demo.generate import generate
 from flask_encore.demo.shop import KEY, Shop, shop
+from flask_encore.demo.shoppers import HABITS, Basket, Habits, Shopper, Truth, baskets
+from flask_encore.domain.campaigns import BUILT_IN
 from flask_encore.domain.charges import Charge, ChargeStatus
 from flask_encore.domain.offers import Outcome, Placement
 from flask_encore.domain.orders import OrderLine
+from flask_encore.services import experimenting
 from flask_encore.store import decisions
 from flask_encore.testing import FrozenClock, StripeSimulator
 
@@ -42,8 +43,6 @@ DAYS = 60
 
 #: Simulated orders a day: with a fifth of them held out, enough for an uplift.
 ORDERS_A_DAY = 17
-
-SEED = 60_010
 
 #: What the simulated Stripe tells the shop, as docs/integration.md asks for.
 EVENTS = (
@@ -68,59 +67,18 @@ _PRICED = {Outcome.OFFERED.value, Outcome.HELD_OUT.value}
 MERCHANT = "demo merchant"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """What simulated shoppers do, as probabilities. The truth about the offers follows from them and from the prices.
-
-    Attributes:
-        seen: Scrolls to the offer.
-        eager: Would take an offer that costs next to nothing; each time it costs as much as the order itself, `thrift`
-            times fewer do (as a power of e).
-        declines: Says no, of those who saw it and did not take it; the others just leave.
-        refused: The bank says no to the card's next charge.
-        checked: The bank asks the shopper; *passes* of them answer it.
-        undoes: Undoes within the time to undo.
-        returns: Sends it back days later, and the merchant refunds.
-        disputes: Has the bank take it back.
-    """
-
-    seen: float = 0.85
-    eager: float = 0.34
-    thrift: float = 1.1
-    declines: float = 0.4
-    refused: float = 0.05
-    checked: float = 0.06
-    passes: float = 0.75
-    undoes: float = 0.05
-    returns: float = 0.03
-    disputes: float = 0.006
-
-    def takes(self, price: int, order: int) -> float:
-        """The probability that somebody who sees an offer of *price* after an order of *order* says yes."""
-        return self.eager * exp(-self.thrift * price / max(order, 1))
-
-    @property
-    def kept(self) -> float:
-        """The probability that a yes is charged and stays so."""
-        charged = 1 - self.refused - self.checked * (1 - self.passes)
-        return charged * (1 - self.undoes) * (1 - self.returns) * (1 - self.disputes)
-
-    def worth(self, price: int, order: int) -> float:
-        """What showing an offer of *price* adds to an order of *order* on average, minor units."""
-        return self.seen * self.takes(price, order) * self.kept * price
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """What really was.
-
-    Attributes:
-        orders: Simulated orders for which there was an offer, held out or not.
-        uplift: What offers added to one of them on average, minor units.
-    """
-
-    orders: int
-    uplift: float
+#: An experiment that begins with the past and goes on: a larger discount sells more, and earns less on each.
+EXPERIMENT: Mapping[str, Any] = {
+    "ref": "how-much-off",
+    "name": "How much off what others bought with it",
+    "varies": "discount",
+    "campaign": BUILT_IN,
+    "baseline": "10 % off",
+    "variants": [
+        {"name": "10 % off", "weight": 5_000},
+        {"name": "25 % off", "weight": 5_000, "discount": {"percent": 25}},
+    ],
+}
 
 
 def live_through(
@@ -130,14 +88,16 @@ def live_through(
     config: dict[str, object],
     state_file: Path,
     webhook_secret: str,
-    habits: Habits = Habits(),
+    habits: Habits = HABITS,
     days: int = DAYS,
     orders_a_day: int = ORDERS_A_DAY,
+    experiment: Mapping[str, Any] | None = EXPERIMENT,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Truth:
     """Live through the *days* before *now* in the stocked shop of *instance*, and answer the truth about them.
 
-    The same arguments give the same shoppers and the same answers. Run it once, on a shop without orders.
+    The same arguments give the same shoppers, and without an experiment the same answers: who is dealt which variant
+    hangs on a salt that nobody chooses. Run it once, on a shop without orders.
 
     Args:
         config: As for `demo.app.create_app`.
@@ -164,67 +124,19 @@ def live_through(
             stripe.webhooks.auto = False
             stripe.add_webhook(f"{url}/encore/stripe/webhook", webhook_secret, enabled_events=EVENTS)
             life = _Life(app=app, clock=clock, stripe=stripe, habits=habits)
-            baskets = list(_baskets(now, days=days, orders_a_day=orders_a_day))
-            for number, basket in enumerate(baskets):
+            if experiment is not None:
+                life.begin(experiment)
+            bought = list(baskets(now, days=days, orders_a_day=orders_a_day))
+            for number, basket in enumerate(bought):
                 life.goes_on_until(basket.at)
                 life.order(basket)
-                progress((number + 1) / len(baskets))
+                progress((number + 1) / len(bought))
             life.goes_on_until(now)
         stripe.save_to(state_file, intents=life.intents)
         with app.app_context():
             truth = life.truth()
             shop().encore.close()
     return truth
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Basket:
-    """What somebody bought, and when; *lines* are SKU and quantity."""
-
-    at: datetime
-    customer_ref: str
-    lines: tuple[tuple[str, int], ...]
-
-
-def _baskets(now: datetime, *, days: int, orders_a_day: int) -> Iterator[_Basket]:
-    """Orders of the *days* before *now*, of the same shoppers as the imported history and others like them."""
-    first = (now - timedelta(days=days)).timestamp()
-    # Orders paid in the last two hours could still be undone; the shop opens with a finished past.
-    last = (now - timedelta(hours=2)).timestamp()
-    orders = [
-        (order_ref, list(lines)) for order_ref, lines in groupby(generate(now, seed=SEED).rows, key=lambda row: row[0])
-    ]
-    lately = [(ref, lines) for ref, lines in orders if first <= (lines[0][2] or 0.0) < last]
-    chosen = Random(SEED).sample(lately, min(len(lately), orders_a_day * days))
-    for order_ref, lines in sorted(chosen, key=lambda order: (order[1][0][2], order[0])):
-        placed_at, customer_ref = lines[0][2], lines[0][3]
-        yield _Basket(
-            at=datetime.fromtimestamp(placed_at or first, now.tzinfo),
-            customer_ref=customer_ref or f"guest-{order_ref}",
-            lines=tuple((line[1], line[4]) for line in lines),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Shopper:
-    """What somebody will do, each a number from 0 to 1 that is held against a habit.
-
-    Drawn before the page is seen, and the same whatever it shows: so both arms have the same shoppers.
-    """
-
-    card: float
-    sees: float
-    takes: float
-    passes: float
-    undoes: float
-    returns: float
-    disputes: float
-    otherwise: float
-
-    @classmethod
-    def of(cls, basket: _Basket) -> _Shopper:
-        dice = Random(f"{SEED} {basket.at.timestamp()} {basket.customer_ref}")
-        return cls(*(dice.random() for _ in fields(cls)))
 
 
 class _Life:
@@ -239,13 +151,23 @@ class _Life:
         self._later: list[tuple[datetime, int, Callable[[], object]]] = []
         self._restocked_on = clock().date()
         self._orders = 0
-        self._worth: list[float] = []
+        self._experiment_ref = ""
+        self._eligible = 0
+        #: What offers added to the orders that were not held out, by the variant they were dealt.
+        self._worth: dict[str, list[float]] = defaultdict(list)
         #: The PaymentIntents of offers: the ones that may be asked for again when the shop is open.
         self.intents: set[str] = set()
 
-    def order(self, basket: _Basket) -> None:
+    def begin(self, definition: Mapping[str, Any]) -> None:
+        """Start an experiment."""
+        self._experiment_ref = definition["ref"]
+        with self._app.app_context():
+            saved = experimenting.create(self._rt, definition, actor=campaigns.ACTOR)
+            experimenting.start(self._rt, saved.experiment.ref, actor=campaigns.ACTOR, expected=saved.version)
+
+    def order(self, basket: Basket) -> None:
         """Somebody buys, and sees the thank-you page."""
-        shopper = _Shopper.of(basket)
+        shopper = Shopper.of(basket)
         with self._app.app_context():
             order_ref = self._pay(basket, card=self._card(shopper.card))
         with self._client.session_transaction() as session:
@@ -271,7 +193,12 @@ class _Life:
 
     def truth(self) -> Truth:
         """What the offers added, by the habits, over every order that had one."""
-        return Truth(orders=len(self._worth), uplift=sum(self._worth) / max(len(self._worth), 1))
+        everybody = [worth for dealt in self._worth.values() for worth in dealt]
+        return Truth(
+            orders=self._eligible,
+            uplift=fmean(everybody) if everybody else 0.0,
+            variants={name: fmean(dealt) for name, dealt in self._worth.items() if name},
+        )
 
     def _card(self, drawn: float) -> str:
         habits = self._habits
@@ -279,7 +206,7 @@ class _Life:
             return "4000000000000341"
         return "4000002760003184" if drawn < habits.refused + habits.checked else "4242424242424242"
 
-    def _pay(self, basket: _Basket, *, card: str) -> str:
+    def _pay(self, basket: Basket, *, card: str) -> str:
         books, now = self._shop.books, self._clock()
         found = {item.product.sku: item for item in books.products_of([sku for sku, _ in basket.lines])}
         lines = [
@@ -298,14 +225,17 @@ class _Life:
         for delivery in self._stripe.webhooks.pending():
             self._stripe.webhooks.drop(delivery.event_id)
 
-    def _answer(self, order_ref: str, page: str, shopper: _Shopper) -> None:
+    def _answer(self, order_ref: str, page: str, shopper: Shopper) -> None:
         """What the shopper does about the offer, if there is one."""
         read, habits = self._read(order_ref), self._habits
         decision = next((row for row, _ in read.steps if row["outcome"] in _PRICED), None)
         if decision is None:
             return
         price, total = decision["total_minor"], read.order["total_minor"]
-        self._worth.append(habits.worth(price, total))
+        self._eligible += 1
+        if decision["outcome"] == Outcome.OFFERED:
+            variant = (decision["exposures"] or {}).get(self._experiment_ref, "")
+            self._worth[variant].append(habits.worth(price, total))
         found = re.search(r'action="([^"]+)/accept"', page)
         if found is None or shopper.sees >= habits.seen:
             return
@@ -319,7 +249,7 @@ class _Life:
         elif shopper.otherwise < habits.declines:
             self._client.post(f"{door}/decline")
 
-    def _afterwards(self, order_ref: str, door: str, shopper: _Shopper) -> None:
+    def _afterwards(self, order_ref: str, door: str, shopper: Shopper) -> None:
         """The bank's answer to a yes, and second thoughts."""
         charge, habits = self._charge(order_ref), self._habits
         if charge is None or charge.payment_intent_ref is None:

@@ -114,9 +114,13 @@ class ExperimentFigures:
         return self.sample is not None and self.sample.is_mismatch
 
 
-def figures(rt: Runtime, experiment: Experiment) -> ExperimentFigures:
-    """How *experiment* stands now. Changes nothing."""
-    counted = uplift.moments(rt, experiment_ref=experiment.ref)
+def figures(rt: Runtime, experiment: Experiment, *, since: datetime | None = None) -> ExperimentFigures:
+    """How *experiment* stands now. Changes nothing.
+
+    Args:
+        since: When it began, of one that is archived: the worker counts those no more, so it is done at once.
+    """
+    counted = uplift.moments(rt, experiment_ref=experiment.ref, since=since)
     if counted.arms is None:
         return ExperimentFigures(sample=None, currencies=(), as_of=counted.as_of, is_counted=False)
     with rt.db.read() as connection:

@@ -7,6 +7,7 @@ charge with its evidence, the audit log, and whatever somebody still has to do s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,10 +23,12 @@ HEARTBEAT = "purge"
 #: How often the worker purges. What is a month old is not in a hurry; what the API answered is kept for a day.
 EVERY = timedelta(hours=1)
 
-#: Rows of one transaction: some milliseconds, so that no shopper waits for it.
-BATCH = 500
+#: Rows of one transaction: tens of milliseconds, well within what a page may wait for SQLite's one writer.
+BATCH = 100
+#: Seconds between two transactions, so that whoever waits to write comes in between.
+BREATH = 0.02
 #: Batches of each kind in one round of the worker; the next round goes on where this one stopped.
-ROUND = 20
+ROUND = 100
 
 #: An answer of the API is repeated for a day, as Stripe's are.
 ANSWERS_KEPT = timedelta(hours=24)
@@ -150,9 +153,9 @@ def _purge_details(rt: Runtime, *, before: datetime, now: datetime, batches: int
         if not rows:
             break
         with rt.db.write() as connection:
-            ids = [id for _, id in rows]
-            done += table.purge_details(connection, ids, account=rt.account, before=before, now=now)
+            done += table.purge_details(connection, [id for _, id in rows])
         after, number = rows[-1], number + 1
+        time.sleep(BREATH)
     return done
 
 
@@ -164,4 +167,5 @@ def _repeat(rt: Runtime, one: Callable[[Any], int], batches: int | None) -> int:
         done, number = done + some, number + 1
         if some < BATCH:
             break
+        time.sleep(BREATH)
     return done

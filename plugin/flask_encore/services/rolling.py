@@ -121,7 +121,8 @@ def moved_in(
 ) -> Iterator[Movement]:
     """What moved because of the orders of *stretches*, from the rows. One statement."""
     rows = reports.moved(connection, account=rt.account, midnights=midnights, stretches=stretches)
-    for _, found in groupby(rows, key=lambda row: row["id"]):
+    in_order = sorted(rows, key=lambda row: (row["id"], row["seq"] or 0))
+    for _, found in groupby(in_order, key=lambda row: row["id"]):
         yield from movements_of(_moved(list(found)), zone=rt.settings.zone)
 
 

@@ -263,8 +263,8 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
                 "actor": actor,
                 "may": lambda right: may(Right(right)),
                 "home_url": url("overview"),
-                "css_url": _asset_url("dashboard.css"),
-                "js_url": _asset_url("dashboard.js"),
+                "css_url": asset_url("dashboard.css"),
+                "js_url": asset_url("dashboard.js"),
                 "settings": settings,
                 "when": lambda moment: _when(moment, settings.zone),
                 "day": lambda moment: format_datetime(moment, "d MMM y", tzinfo=settings.zone, locale="en"),
@@ -292,7 +292,7 @@ def _when(moment: datetime, zone: Any) -> str:
     return str(format_datetime(moment, "d MMM y, HH:mm", tzinfo=zone, locale="en"))
 
 
-def _asset_url(name: str) -> str:
+def asset_url(name: str) -> str:
     """The address of an asset, new whenever its content is."""
     return url("static", filename=name, v=_fingerprint(name))
 

@@ -9,8 +9,9 @@ from functools import cache
 from hashlib import sha256
 from math import ceil
 from typing import Any
+from urllib.parse import urljoin
 
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, has_request_context, request, url_for
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -27,6 +28,9 @@ from flask_encore.web.tokens import Ticket
 
 #: The blueprint of the shopper's routes.
 NAME = "encore_offer"
+
+#: The blueprint of those for pages of other origins.
+STOREFRONT = "encore_storefront"
 
 #: Where an app keeps its environment, beside Encore itself.
 _TEMPLATES = "flask-encore-templates"
@@ -112,7 +116,22 @@ def fragment_of(app: AppState, card: OfferCard) -> Markup:
 
 def asset_url(name: str) -> str:
     """The address of an asset, new whenever its content is."""
-    return url_for(f"{NAME}.static", filename=name, v=_fingerprint(name))
+    return _url("static", filename=name, v=_fingerprint(name))
+
+
+def is_headless() -> bool:
+    """Whether the page that asks is none of this host's: then every address has to be whole."""
+    return has_request_context() and request.blueprint == STOREFRONT
+
+
+def _url(view: str, **arguments: str) -> str:
+    elsewhere = is_headless()
+    return url_for(f"{STOREFRONT if elsewhere else NAME}.{view}", _external=elsewhere, **arguments)
+
+
+def _picture(address: str | None) -> str | None:
+    """A picture's address as the page has to write it."""
+    return urljoin(request.host_url, address) if address and is_headless() else address
 
 
 def _card(
@@ -127,7 +146,7 @@ def _card(
         "locale": snapshot["locale"],
         "order_ref": row["order_ref"],
         "title": snapshot["title"],
-        "image_url": snapshot["image_url"],
+        "image_url": _picture(snapshot["image_url"]),
         "item": amount("item"),
         "discount": amount("discount"),
         "discount_percent": snapshot["discount_percent"],
@@ -229,7 +248,7 @@ def _fingerprint(name: str) -> str:
 
 def _urls(token: str) -> CardUrls:
     def url(view: str) -> str:
-        return url_for(f"{NAME}.{view}", token=token)
+        return _url(view, token=token)
 
     return CardUrls(
         state=url("look"),

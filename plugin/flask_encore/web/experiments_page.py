@@ -125,7 +125,8 @@ def experiment(ref: str) -> Response:
 
 def _results(saved: Saved, *, status: int = 200, refusal: str = "", note: str | None = None) -> Response:
     rt, one = state().runtime, saved.experiment
-    figures = experiment_figures.figures(rt, one)
+    is_archived = saved.status is ExperimentStatus.ARCHIVED
+    figures = experiment_figures.figures(rt, one, since=saved.started_at if is_archived else None)
     answer = offered(*_tables(figures.currencies))
     if answer is not None:
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 from urllib.parse import quote
@@ -48,7 +48,8 @@ def section(order_ref: str, *, page: str = Placement.THANK_YOU) -> Markup:
     try:
         surface = Placement(page).surface
         offers = rt.deciding.run(lambda: sequence_for(rt, order_ref, page=surface), seconds=rt.budget_seconds)
-        return Markup("\n").join(section_of(app, card) for card in _cards(app, offers))
+        cards = cards_of(app, offers, path=_way_back(), args=request.args)
+        return Markup("\n").join(section_of(app, card) for card in cards)
     except Exception as error:
         # Whatever it is - a locked database, a broken template, a bug of ours - it costs the offer, not the page.
         rt.counts.add(f"page_{type(error).__name__}")
@@ -56,12 +57,17 @@ def section(order_ref: str, *, page: str = Placement.THANK_YOU) -> Markup:
         return Markup("")
 
 
-def _cards(app: AppState, offers: Sequence[Offered]) -> list[OfferCard]:
-    """The offers' cards, oldest first. One that was declined makes room for what came after it."""
-    path, cards = _way_back(), list[OfferCard]()
+def cards_of(app: AppState, offers: Sequence[Offered], *, path: str, args: Mapping[str, str]) -> list[OfferCard]:
+    """The offers' cards, oldest first. One that was declined makes room for what came after it.
+
+    Args:
+        path: Of the page they stand on.
+        args: The query of that page, where choices and notices are asked for.
+    """
+    cards = list[OfferCard]()
     for number, offered in enumerate(offers, 1):
         place = len(cards) + 1
-        choice, notice = asked_in(request.args, place=place)
+        choice, notice = asked_in(args, place=place)
         ticket = Ticket(offer_id=offered.decision["id"], account=app.runtime.account, path=path, place=place)
         card = card_of(app, offered, ticket, asked=Asked(choice=choice, notice=_notice(notice)))
         if card.state is not CardState.DECLINED or number == len(offers):

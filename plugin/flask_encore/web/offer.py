@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request
+from flask import Blueprint, Response, abort, g, jsonify, redirect, request
 from markupsafe import Markup
 
 import encore_static
@@ -21,7 +21,17 @@ from flask_encore.services.runtime import logger
 from flask_encore.web.card import anchor_of
 from flask_encore.web.contexts import CardState, Notice, OfferCard
 from flask_encore.web.current import AppState, state
-from flask_encore.web.drawing import NAME, NOTHING, Asked, card_of, card_of_charge, fragment_of, section_of
+from flask_encore.web.drawing import (
+    NAME,
+    NOTHING,
+    Asked,
+    card_of,
+    card_of_charge,
+    fragment_of,
+    is_headless,
+    section_of,
+)
+from flask_encore.web.headless import as_json, problem
 from flask_encore.web.origins import is_own_page
 from flask_encore.web.policies import Room, open_to
 from flask_encore.web.tokens import Ticket, asking, choice_in
@@ -31,6 +41,8 @@ THE_SHOPPER = "the holder of the offer's signed token"
 
 #: Bytes of a form that are read: a choice, and the longest text in letters of four bytes, each written as %XX.
 MAX_FORM_BYTES = 8_192
+
+_NOT_TAKEN = "Nothing was accepted; the offer is still open."
 
 _FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
@@ -44,7 +56,7 @@ def create_blueprint() -> Blueprint:
     blueprint.before_request(_refuse_other_origins)
     blueprint.after_request(_headers)
     blueprint.get("/offers/<token>")(look)
-    for view in (choose, accept, extend, decline, undo, leave, refresh, shown, secret):
+    for view in ACTS:
         blueprint.post(f"/offers/<token>/{view.__name__}")(view)
     return blueprint
 
@@ -160,6 +172,10 @@ def secret(token: str) -> Response:
     )
 
 
+#: What can be done about an offer, each by a POST to its name.
+ACTS = (choose, accept, extend, decline, undo, leave, refresh, shown, secret)
+
+
 def _act(token: str, act: Callable[[AppState, Offered], object]) -> Response:
     ticket, offered = _open(token)
     act(state(), offered)
@@ -208,7 +224,7 @@ def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool = True, offer
         html = fragment_of(state(), card) + _next(ticket, card, offered)
         return Response(html, status=status, mimetype="text/html", headers=headers)
     wants_json = request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
-    if redirecting and not wants_json:
+    if redirecting and not wants_json and not is_headless():
         path = asking(ticket.path, place=ticket.place, choice=card.choice, notice=card.notice)
         return redirect(f"{path}#{anchor_of(ticket.place)}", code=303)  # type: ignore[return-value]
     body: dict[str, Any] = {"state": card.state.value, "order_ref": card.order_ref}
@@ -216,6 +232,12 @@ def _respond(ticket: Ticket, card: OfferCard, *, redirecting: bool = True, offer
         body["undo_until"] = card.undo_until.isoformat()
     if card.choices:
         body |= {"choice": card.choice, "total": card.total.minor_units, "currency": card.total.currency}
+    if is_headless():
+        app = state()
+        told = as_json(app, card, html=fragment_of(app, card))
+        if status != 200:
+            return problem(status, _NOT_TAKEN, code=card.notice.value, headers=headers, offer=told)
+        return jsonify(body | {"offer": told, "next": str(_next(ticket, card, offered)) or None})
     response = jsonify(body | ({"error": card.notice.value} if status != 200 else {}))
     response.status_code = status
     response.headers.update(headers)
@@ -261,13 +283,16 @@ def _text() -> str:
 
 
 def _problem(status: int, sentence: str) -> Response:
+    if is_headless():
+        return problem(status, sentence)
     response = jsonify(error=sentence)
     response.status_code = status
     return response
 
 
 def _absolute(path: str) -> str:
-    return request.host_url.rstrip("/") + path
+    # Of a storefront the page is elsewhere: its origin was found among those the shop named.
+    return str(g.get("encore_page_origin") or request.host_url.rstrip("/")) + path
 
 
 def _refuse_other_origins() -> Response | None:

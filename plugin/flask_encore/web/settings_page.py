@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, current_app, g, request, url_for
 
 from flask_encore import config
 from flask_encore.config import PREFIX, Settings
@@ -124,6 +124,7 @@ def _page(
     return page(
         "settings.html",
         here="settings",
+        api_docs_url=lambda: url_for("encore_api.documentation"),
         status=status,
         fields=stored if typed is None else typed,
         errors=errors or {},

@@ -15,6 +15,12 @@ from flask_encore.domain.ports import Clock
 #: Names the use and the layout of the token: a signature made for anything else does not fit.
 SALT = "encore-offer-v1"
 
+#: The same of an order's token, which opens the list of its offers to a storefront.
+ORDER_SALT = "encore-storefront-order-v1"
+
+#: An order's token is read for a day: a page that is opened anew later asks the shop's server for another one.
+ORDER_SECONDS = 86_400
+
 #: Bytes of a page's path that travel in the token; of a longer one the query is left out, then all of it.
 MAX_PATH = 500
 
@@ -44,6 +50,19 @@ class Ticket:
     place: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTicket:
+    """What an order's token says.
+
+    Attributes:
+        path: Of the storefront's page, for the way back from a bank.
+    """
+
+    order_ref: str
+    account: str
+    path: str
+
+
 class Tokens:
     """Signs tickets with the first key and reads those of every key.
 
@@ -59,6 +78,7 @@ class Tokens:
 
         # itsdangerous signs with the last key of a list.
         self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=SALT, signer=Signer)
+        self._orders = URLSafeTimedSerializer(list(reversed(keys)), salt=ORDER_SALT, signer=Signer)
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._clock = clock
 
@@ -71,12 +91,27 @@ class Tokens:
 
     def read(self, token: str) -> Ticket | None:
         """The ticket, or ``None`` when the token is not ours, not whole, or too old."""
+        return _ticket(self._read(self._serializer, token, self._lifetime))
+
+    def issue_order(self, ticket: OrderTicket) -> str:
+        """A token for an order's offers, safe in a URL; a path as for `issue`."""
+        token = self._orders.dumps([ticket.order_ref, ticket.account, _way_back(ticket.path)])
+        return token if isinstance(token, str) else token.decode()
+
+    def read_order(self, token: str) -> OrderTicket | None:
+        """The order's ticket, or ``None`` as from `read`."""
+        match self._read(self._orders, token, timedelta(seconds=ORDER_SECONDS)):
+            case [str(order_ref), str(account), str(path)] if _OUR_PATH.match(path):
+                return OrderTicket(order_ref=order_ref, account=account, path=path)
+        return None
+
+    def _read(self, serializer: URLSafeTimedSerializer, token: str, lifetime: timedelta) -> Any:
         try:
             # Without max_age: it also refuses a token of a server whose clock is a second ahead of ours.
-            content, signed_at = self._serializer.loads(token, return_timestamp=True)
+            content, signed_at = serializer.loads(token, return_timestamp=True)
         except BadData:
             return None
-        return None if self._clock() - signed_at > self._lifetime else _ticket(content)
+        return None if self._clock() - signed_at > lifetime else content
 
 
 def _ticket(content: Any) -> Ticket | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from flask_encore.domain.days import Days
+from flask_encore.domain.days import Days, Midnights
 from flask_encore.domain.errors import InvalidInput
 
 TODAY = date(2026, 3, 2)
@@ -80,3 +80,28 @@ def test_ten_years_with_their_leap_days_can_be_asked_for() -> None:
     Days.parse("2016-03-02", "2026-03-02", today=TODAY)
     with pytest.raises(InvalidInput):
         Days.parse("2016-03-01", "2026-03-02", today=TODAY)
+
+
+def test_days_begin_at_a_quarter_of_an_hour_in_every_zone_that_can_be_asked_for() -> None:
+    odd = {
+        (name, year, month)
+        for name in available_timezones()
+        for year in (2000, 2007, 2011, 2016, 2026)
+        for month in (1, 7)
+        for midnight in Midnights.of(date(year, month, 1), date(year, month, 1), ZoneInfo(name)).moments
+        if midnight.minute % 15 or midnight.second
+    }
+    assert odd == set()
+
+
+def test_days_in_a_row_know_their_midnights_and_which_of_them_are_uneven() -> None:
+    days = Midnights.of(date(2026, 3, 28), date(2026, 3, 30), ZoneInfo("Europe/London"))
+
+    assert days.days == [date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)]
+    assert days.runs(0, 3) == [
+        (datetime(2026, 3, 28, tzinfo=UTC), 0, True),
+        (datetime(2026, 3, 29, tzinfo=UTC), 1, False),
+        (datetime(2026, 3, 29, 23, tzinfo=UTC), 2, True),
+    ]
+    assert days.day_of(datetime(2026, 3, 29, 22, 59, tzinfo=UTC)) == date(2026, 3, 29)
+    assert days.day_of(datetime(2026, 3, 29, 23, tzinfo=UTC)) == date(2026, 3, 30)

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask
 
 from flask_encore.config import Settings
 from flask_encore.services.runtime import Counts
-from flask_encore.web.api import decisions, orders, products
+from flask_encore.web.api import campaigns, charges, decisions, experiments, models, orders, products, reports
 from flask_encore.web.api.current import EXTENSION, ApiState
 from flask_encore.web.api.cursors import Cursors
 from flask_encore.web.api.limiting import Limiter
@@ -17,7 +17,16 @@ from flask_encore.web.api.root import root
 from flask_encore.web.api.spec import VERSION, Api
 
 #: In the order of the documentation.
-ROOMS = (products.room, orders.room, decisions.room)
+ROOMS = (
+    products.room,
+    orders.room,
+    decisions.room,
+    charges.room,
+    campaigns.room,
+    experiments.room,
+    models.room,
+    reports.room,
+)
 
 
 def install(app: Flask, settings: Settings, *, counts: Counts) -> list[Blueprint]:

@@ -80,7 +80,7 @@ def read(body: bytes) -> Any:
 class StrictParser(FlaskParser):
     """webargs, with the body read as above and every refusal a problem that says where."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": RAISE, "query": RAISE}  # noqa: RUF012 - webargs' way
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"json": None, "query": RAISE}  # noqa: RUF012 - webargs' way
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         """The body as JSON values."""

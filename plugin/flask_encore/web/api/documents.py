@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from flask import Response
 from marshmallow import Schema, fields, validate
 
+from flask_encore.services.campaign_schema import DefinitionRefused
 from flask_encore.services.listings import MOST, PAGE, Page
 from flask_encore.web.api.current import api_state
 from flask_encore.web.api.fields import Count, Strict
-from flask_encore.web.api.problems import Kind, Problem
+from flask_encore.web.api.problems import Fault, Kind, Problem, document, pointed
 from flask_encore.web.current import state
 
 Found = TypeVar("Found")
+
+#: One step of a path such as ``offer.skus[2]``.
+_STEP = re.compile(r"[^.\[\]]+")
 
 #: A cursor holds a place and a signature; a longer one is none of ours.
 LONGEST_CURSOR = 1_000
@@ -59,3 +65,18 @@ def there(found: Found | None, what: str) -> Found:
     if found is None:
         raise Problem(Kind.NOT_FOUND, f"There is no such {what}.")
     return found
+
+
+def checked_by_reader(kind: str | list[str], about: str) -> fields.Raw:
+    """A field of a definition, which the service that reads definitions checks: it knows more than a schema can say."""
+    return fields.Raw(metadata={"type": kind, "description": about})
+
+
+def refused(refusal: DefinitionRefused) -> Response:
+    """The problem of a definition that cannot be used, each error at its place in the body."""
+    faults = [
+        Fault(detail=told, pointer=pointed(_STEP.findall(path)))
+        for path, sentences in refusal.errors.items()
+        for told in sentences
+    ]
+    return document(Problem(Kind.INVALID, "The body cannot be used; see errors.", errors=faults))

@@ -31,46 +31,82 @@ TRY_AGAIN = 5
 class Kind(StrEnum):
     """What went wrong, in the word clients may branch on."""
 
-    MALFORMED = "malformed"  #: the body is not JSON as RFC 8259 and I-JSON have it: UTF-8, no NaN, every key once
-    UNAUTHENTICATED = "unauthenticated"  #: the token is missing, unknown, expired or revoked
-    FORBIDDEN = "forbidden"  #: the token lacks the scope of this operation
-    NOT_FOUND = "not_found"  #: there is no such address, or no such thing in this shop
-    METHOD_NOT_ALLOWED = "method_not_allowed"  #: the address is right and the method is not; Allow has those that are
-    CONFLICT = "conflict"  #: it contradicts how things stand; read them and decide anew
-    UNDER_WAY = "under_way"  #: a request with this Idempotency-Key is being answered; ask again in a moment
-    PRECONDITION_FAILED = "precondition_failed"  #: it was changed since it was read: the ETag is another one now
-    TOO_LARGE = "too_large"  #: the body is larger than the API reads
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  #: the body has to be plain application/json, uncompressed
-    INVALID = "invalid"  #: something in the request cannot be used; `errors` says what and where
-    KEY_REUSED = "key_reused"  #: this Idempotency-Key was used for another request
-    PRECONDITION_REQUIRED = "precondition_required"  #: this change needs If-Match, so that nobody's is overwritten
-    TOO_MANY_REQUESTS = "too_many_requests"  #: the rate limit is reached; Retry-After says when it is over
-    INTERNAL = "internal"  #: a mistake of ours; it is in the server's log
-    UNAVAILABLE = "unavailable"  #: the database or Stripe is away; nothing is half done, ask again
+    MALFORMED = "malformed"  #: the body cannot be read
+    UNAUTHENTICATED = "unauthenticated"  #: a valid token is needed
+    FORBIDDEN = "forbidden"  #: the token may not do this
+    NOT_FOUND = "not_found"  #: there is no such thing
+    METHOD_NOT_ALLOWED = "method_not_allowed"  #: this cannot be done here
+    CONFLICT = "conflict"  #: it contradicts how things stand
+    UNDER_WAY = "under_way"  #: the first request is still under way
+    PRECONDITION_FAILED = "precondition_failed"  #: it was changed meanwhile
+    TOO_LARGE = "too_large"  #: the body is too large
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"  #: the body has to be JSON
+    INVALID = "invalid"  #: something cannot be used
+    KEY_REUSED = "key_reused"  #: the key belongs to another request
+    PRECONDITION_REQUIRED = "precondition_required"  #: say what you have read
+    TOO_MANY_REQUESTS = "too_many_requests"  #: too many requests
+    INTERNAL = "internal"  #: something of ours failed
+    UNAVAILABLE = "unavailable"  #: ask again in a moment
 
 
-#: Kind -> (HTTP status, its title).
-ABOUT: Mapping[Kind, tuple[int, str]] = {
-    Kind.MALFORMED: (400, "The body cannot be read"),
-    Kind.UNAUTHENTICATED: (401, "A valid token is needed"),
-    Kind.FORBIDDEN: (403, "The token may not do this"),
-    Kind.NOT_FOUND: (404, "There is no such thing"),
-    Kind.METHOD_NOT_ALLOWED: (405, "This cannot be done here"),
-    Kind.CONFLICT: (409, "It contradicts how things stand"),
-    Kind.UNDER_WAY: (409, "The first request is still under way"),
-    Kind.PRECONDITION_FAILED: (412, "It was changed meanwhile"),
-    Kind.TOO_LARGE: (413, "The body is too large"),
-    Kind.UNSUPPORTED_MEDIA_TYPE: (415, "The body has to be JSON"),
-    Kind.INVALID: (422, "Something cannot be used"),
-    Kind.KEY_REUSED: (422, "The key belongs to another request"),
-    Kind.PRECONDITION_REQUIRED: (428, "Say what you have read"),
-    Kind.TOO_MANY_REQUESTS: (429, "Too many requests"),
-    Kind.INTERNAL: (500, "Something of ours failed"),
-    Kind.UNAVAILABLE: (503, "Ask again in a moment"),
+#: Kind -> (HTTP status, title, what it means).
+ABOUT: Mapping[Kind, tuple[int, str, str]] = {
+    Kind.MALFORMED: (
+        400,
+        "The body cannot be read",
+        "The body is not JSON as RFC 8259 and I-JSON have it: UTF-8, no NaN, every key once.",
+    ),
+    Kind.UNAUTHENTICATED: (401, "A valid token is needed", "The token is missing, unknown, expired or revoked."),
+    Kind.FORBIDDEN: (403, "The token may not do this", "The token lacks the scope of this operation."),
+    Kind.NOT_FOUND: (404, "There is no such thing", "There is no such address, or no such thing in this shop."),
+    Kind.METHOD_NOT_ALLOWED: (
+        405,
+        "This cannot be done here",
+        "The address is right and the method is not; Allow has those that are.",
+    ),
+    Kind.CONFLICT: (
+        409,
+        "It contradicts how things stand",
+        "It contradicts how things stand; read them and decide anew.",
+    ),
+    Kind.UNDER_WAY: (
+        409,
+        "The first request is still under way",
+        "A request with this Idempotency-Key is being answered; ask again in a moment.",
+    ),
+    Kind.PRECONDITION_FAILED: (
+        412,
+        "It was changed meanwhile",
+        "It was changed since it was read: the ETag is another one now.",
+    ),
+    Kind.TOO_LARGE: (413, "The body is too large", "The body is larger than the API reads."),
+    Kind.UNSUPPORTED_MEDIA_TYPE: (
+        415,
+        "The body has to be JSON",
+        "The body has to be plain application/json, uncompressed.",
+    ),
+    Kind.INVALID: (
+        422,
+        "Something cannot be used",
+        "Something in the request cannot be used; errors says what and where.",
+    ),
+    Kind.KEY_REUSED: (422, "The key belongs to another request", "This Idempotency-Key was used for another request."),
+    Kind.PRECONDITION_REQUIRED: (
+        428,
+        "Say what you have read",
+        "This change needs If-Match, so that nobody's is overwritten.",
+    ),
+    Kind.TOO_MANY_REQUESTS: (429, "Too many requests", "The rate limit is reached; Retry-After says when it is over."),
+    Kind.INTERNAL: (500, "Something of ours failed", "A mistake of ours; it is in the server's log."),
+    Kind.UNAVAILABLE: (
+        503,
+        "Ask again in a moment",
+        "The database or Stripe is away; nothing is half done, ask again.",
+    ),
 }
 
 #: Of two kinds with one status the one that HTTP itself means.
-_OF_STATUS = {status: kind for kind, (status, _) in reversed(list(ABOUT.items()))}
+_OF_STATUS = {status: kind for kind, (status, _, _) in reversed(list(ABOUT.items()))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +171,7 @@ def away(detail: str) -> Problem:
 
 def document(problem: Problem) -> Response:
     """*problem* as it goes out."""
-    status, title = ABOUT[problem.kind]
+    status, title, _ = ABOUT[problem.kind]
     body: dict[str, Any] = {
         "type": f"{url_for('encore_api.documentation')}#problem-{problem.kind.value}",
         "title": title,

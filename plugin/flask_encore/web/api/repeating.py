@@ -19,8 +19,8 @@ from flask_encore.web.current import state
 
 HEADER = "Idempotency-Key"
 
-#: As wide as ``encore_api_answers.idempotency_key``; printable, as a header's value is.
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
+#: As wide as ``encore_api_answers.idempotency_key``; printable and without a space, so that no proxy changes it.
+_KEY = re.compile(r"[!-~]{1,255}\Z")
 
 View = Callable[..., Response]
 
@@ -97,7 +97,7 @@ def _key(*, required: bool) -> str | None:
     if key is None and not required:
         return None
     if key is None or not _KEY.match(key):
-        told = "is missing." if key is None else "has to be 1 to 255 printable ASCII characters."
+        told = "is missing." if key is None else "has to be 1 to 255 printable ASCII characters without a space."
         raise Problem(
             Kind.INVALID,
             f"The header {HEADER} {told}",

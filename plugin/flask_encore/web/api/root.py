@@ -5,17 +5,19 @@ from __future__ import annotations
 from http import HTTPMethod
 from typing import Any
 
-from flask import Response, current_app, jsonify, redirect, request, url_for
+from flask import Response, current_app, jsonify, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
-from werkzeug.wrappers import Response as AnyResponse
 
 from flask_encore.web import policies
+from flask_encore.web.api import handbook
 from flask_encore.web.api.current import api_state
 from flask_encore.web.api.problems import Kind, Problem
 from flask_encore.web.api.rooms import Room
 from flask_encore.web.api.spec import VERSION
+from flask_encore.web.current import state
+from flask_encore.web.dashboard_frame import asset_url, environment
 
 #: In the name of the endpoints; `problems` links to the documentation by it.
 NAME = "encore_api"
@@ -29,6 +31,9 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 THE_REST = f"{NAME}.nothing_here"
 
 #: Not in the description: it is the description.
+#: Our stylesheet and the drawing in the page itself; no script at all.
+POLICY = "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+
 root = Room(NAME, "", "")
 
 
@@ -52,9 +57,25 @@ def description() -> Response:
 
 
 @root.open(HTTPMethod.GET, "/docs", EVERYBODY)
-def documentation() -> AnyResponse:
-    """The documentation, for people."""
-    return redirect(url_for(f"{NAME}.description"))
+def documentation() -> Response:
+    """The documentation, for people: whole without JavaScript, and nothing in it from elsewhere."""
+    described = api_state().api.description
+    html = (
+        environment()
+        .get_template("encore/api/docs.html")
+        .render(
+            css_url=asset_url("dashboard.css"),
+            version=VERSION,
+            description_url=url_for(f"{NAME}.description"),
+            root_url=url_for(f"{NAME}.index"),
+            server=request.host_url.rstrip("/"),
+            per_minute=state().runtime.settings.api_requests_per_minute,
+            sections=handbook.sections(described, server=request.host_url.rstrip("/")),
+            documents=handbook.documents(described),
+            problems=handbook.problems(),
+        )
+    )
+    return Response(html, mimetype="text/html", headers={"Content-Security-Policy": POLICY})
 
 
 @policies.open_to(EVERYBODY)
