@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent, get_currency_name
-from flask import Response, current_app, g, redirect, request, url_for
+from flask import Response, g, redirect, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
@@ -269,7 +269,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
                 "when": lambda moment: _when(moment, settings.zone),
                 "day": lambda moment: format_datetime(moment, "d MMM y", tzinfo=settings.zone, locale="en"),
                 "url": url,
-                "rooms": rooms() if may(Right.READ) else {},
+                "rooms": ROOMS if may(Right.READ) else {},
                 "here": here,
                 "switches": _switches() if actor else None,
                 "seal": seal() if actor else "",
@@ -278,11 +278,6 @@ def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> 
         )
     )
     return Response(html, status=status, mimetype="text/html")
-
-
-def rooms() -> dict[str, str]:
-    """Those of `ROOMS` that are mounted."""
-    return {view: name for view, name in ROOMS.items() if f"{NAME}.{view}" in current_app.view_functions}
 
 
 def _switches() -> Switches | None:
