@@ -69,14 +69,24 @@ class Reading:
 
     def groups(self, first: date, last: date) -> list[tuple[date, Group]]:
         """What was decided from *first* to *last*, which are in the reading: (day, counted). Two statements."""
+        return [(day, group_of(row)) for day, row in self._rows(first, last)]
+
+    def by_campaign(self) -> list[tuple[str, Group]]:
+        """What was decided on all the days: (campaign_ref, counted). Two statements."""
+        days = self.midnights.days
+        return [(row.campaign_ref, group_of(row)) for _, row in self._rows(days[0], days[-1], by_campaign=True)]
+
+    def _rows(self, first: date, last: date, *, by_campaign: bool = False) -> list[tuple[date, Any]]:
         rt = self.rt
-        found = [
-            (row.day, group_of(row))
-            for row in rollups.counts(
-                self.connection, account=rt.account, zone=rt.settings.time_zone, first=first, last=last
-            )
-            if row.day in self.counted
-        ]
+        counted = rollups.counts(
+            self.connection,
+            account=rt.account,
+            zone=rt.settings.time_zone,
+            first=first,
+            last=last,
+            by_campaign=by_campaign,
+        )
+        found = [(row.day, row) for row in counted if row.day in self.counted]
         low = (first - self.midnights.first).days
         high = (last - self.midnights.first).days + 1
         days = self.midnights.days
@@ -88,7 +98,7 @@ class Reading:
             provisional_in=_cut(_others(self.live, len(days)), low, high),
             now=self.now,
         )
-        return found + [(days[row.day], group_of(row)) for row in rows]
+        return found + [(days[row.day], row) for row in rows]
 
     def movements(self) -> list[Movement]:
         """What moved because of the orders of these days. Two statements."""

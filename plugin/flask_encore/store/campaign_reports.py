@@ -1,4 +1,4 @@
-"""What became of each campaign's offers, counted in one statement, and the order a preview begins with."""
+"""How much the amounts of each campaign's offers vary, and the order a preview begins with."""
 
 from __future__ import annotations
 
@@ -8,41 +8,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flask_encore.domain.campaigns import BUILT_IN
-from flask_encore.domain.charges import ChargeStatus
-from flask_encore.domain.offers import Outcome
 from flask_encore.store.models import charges, decisions, orders
+from flask_encore.store.reports import CAMPAIGN, NET, ROAD
 
 
-def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+def squares(connection: sa.Connection, *, account: str, since: datetime) -> Sequence[Mapping[Any, Any]]:
+    """campaign_ref, currency and net_squares of charges whose offer was decided since *since*, in one statement.
 
-
-def counted(connection: sa.Connection, *, account: str, since: datetime | None) -> Sequence[Mapping[Any, Any]]:
-    """Offers decided since *since*, by campaign: campaign_ref, shown, accepted, kept, each as `domain.funnel` counts.
-
-    Offers of releases without campaigns were the built-in one's.
+    net_squares is the sum of the squares of each charge's net, and a float: only an interval is made of it, and squares
+    outgrow 64 bits.
     """
-    answered = sa.or_(
-        decisions.c.shown_at.is_not(None),
-        decisions.c.declined_at.is_not(None),
-        decisions.c.sold_out_at.is_not(None),
-        charges.c.id.is_not(None),
-    )
-    campaign = sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN)
+    net = sa.cast(NET, sa.Double)
     statement = (
-        sa.select(
-            campaign.label("campaign_ref"),
-            _how_many(answered).label("shown"),
-            sa.func.count(charges.c.id).label("accepted"),
-            _how_many(charges.c.status == ChargeStatus.SUCCEEDED.value).label("kept"),
-        )
-        .select_from(decisions.outerjoin(charges, charges.c.id == decisions.c.id))
-        .where(decisions.c.account == account, decisions.c.outcome == Outcome.OFFERED.value)
-        .group_by(sa.literal_column("1"))
+        sa.select(CAMPAIGN, charges.c.currency, sa.func.sum(net * net).label("net_squares"))
+        .select_from(ROAD)
+        .where(decisions.c.account == account, decisions.c.decided_at >= since, charges.c.id.is_not(None))
+        .group_by(sa.literal_column("1"), sa.literal_column("2"))
     )
-    if since is not None:
-        statement = statement.where(decisions.c.decided_at >= since)
     return connection.execute(statement).mappings().all()
 
 

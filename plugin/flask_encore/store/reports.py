@@ -71,6 +71,10 @@ _costed = sa.and_(charges.c.status == ChargeStatus.SUCCEEDED.value, charges.c.co
 _left = (
     charges.c.amount_minor - _given_back - _same_currency - sa.func.coalesce(charges.c.tax_minor, 0)
 ) - charges.c.cost_minor
+#: What of one charge stays with the shop, as `domain.earnings` has it: what was kept, less the fee of what moved.
+NET = sa.case(
+    (charges.c.status == ChargeStatus.SUCCEEDED.value, charges.c.amount_minor - _given_back), else_=0
+) - sa.case((_moved, sa.func.coalesce(_same_currency, 0)), else_=0)
 
 #: Whose offer it was; decisions without one are the built-in offer's, as those of releases without campaigns were.
 CAMPAIGN = sa.func.coalesce(decisions.c.campaign_ref, BUILT_IN).label("campaign_ref")
