@@ -16,7 +16,7 @@ def test_in_the_generated_shop(walk: Callable[[ShopAt], None], generated_shop: S
 
 
 def test_the_command_prints_a_thank_you_page_with_a_well_chosen_offer_and_closes_when_told(tmp_path: Path) -> None:
-    with journey.opened(tmp_path / "instance") as demo:
+    with journey.opened(tmp_path / "instance", "--no-past") as demo:
         sample = next(line.split()[1] for line in demo.said if line.split()[:1] == ["Thank-you"])
         page = Shopper(demo.shop.url).go(sample)
     assert page.state == "open"

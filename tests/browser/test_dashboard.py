@@ -140,7 +140,7 @@ def test_the_bars_are_as_long_as_their_counts(served: Served, page: Page) -> Non
     widths = [step.locator(".on").get_attribute("width") for step in page.locator(".step").all()]
     # Six eligible, five shown, four accepted, three charged, three kept; a bar's dark part is what went on.
     assert widths == ["83.33%", "66.67%", "50.00%", "50.00%", "50.00%"]
-    whole = page.locator(".whole").first.bounding_box()
+    whole = page.locator(".road .whole").first.bounding_box()
     part = page.locator(".road .on").last.bounding_box()
     assert whole is not None and part is not None
     assert round(part["width"] / whole["width"], 2) == 0.5

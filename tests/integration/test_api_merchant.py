@@ -173,8 +173,8 @@ def test_a_saved_model_is_put_live_by_a_token_that_may(make_shop: ShopFactory) -
     assert code_of(reader.post(f"/models/{old['version']}/use")) == (403, "forbidden")
     assert reader.get("/models/live").get_json()["version"] == new["version"]
     assert client.post(f"/models/{old['version']}/use").get_json() == old | {"live": True}
-    live = client.get("/models/live").get_json()
-    assert (live["version"], live["problem"]) == (old["version"], None)
+    # this process sees it within a second, and says until then how it stands with it
+    assert client.get("/models/live").get_json()["version"] == old["version"]
     assert log(shop) == [("api:till", "use_model", "the recommender")]
 
 

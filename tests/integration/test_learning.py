@@ -355,8 +355,8 @@ def test_the_worker_sweeps_and_trains_each_in_a_thread_of_its_own(
     result = run(shop, "work")
 
     assert result.output == "Working. Press Ctrl-C to end.\nEnded.\n"
-    assert threads == ["encore-trainer", "main"]
-    assert sorted(row["name"] for row in shop.rows("heartbeats")) == ["sweep", "train"]
+    assert threads == ["encore-trainer", "encore-counter", "main"]
+    assert sorted(row["name"] for row in shop.rows("heartbeats")) == ["purge", "sweep", "train"]
     assert [row["version"] for row in shop.rows("trainings")] == [live(shop).version]
 
 
@@ -367,7 +367,7 @@ def test_the_web_process_never_trains(make_shop: ShopFactory, clock: FrozenClock
         work_once(shop.rt)
         clock.advance(days=1)
 
-    assert [row["name"] for row in shop.rows("heartbeats")] == ["sweep"]
+    assert sorted(row["name"] for row in shop.rows("heartbeats")) == ["purge", "sweep"]
     assert shop.rows("trainings") == []
 
 

@@ -122,6 +122,7 @@ def test_no_word_of_the_filter_means_two_things_and_each_is_known() -> None:
     assert {str(word) for word in words} - offered == {
         "chosen",
         "holdout",
+        "experiment_holdout",
         "shadow",
         "claimed",
         "intent",
